@@ -1,0 +1,44 @@
+// HTTP as the rooms that answer requests see it: routes, requests and replies as plain data.
+// In:  nothing.
+// Out: types only.
+// Absent: uWebSockets.js (server.ts is the only file that knows it).
+
+/** A request, with its body complete. */
+export interface HttpRequest {
+  method: string
+  /** Path without the query string, as sent. */
+  path: string
+  /** Values of the `{names}` in the route's path, percent-decoded, in the order they stand there. */
+  parameters: readonly string[]
+  query: URLSearchParams
+  /** Lower-case media type without parameters; '' when absent. */
+  contentType: string
+  /** Value of a header, by lower-case name; '' when absent. Only names listed in `Route.headers` can be asked for. */
+  header(name: string): string
+  /** Empty for GET. Valid until the handler's reply resolves. */
+  body: Uint8Array
+  /** Aborted when the client goes away. */
+  signal: AbortSignal
+}
+
+export interface HttpReply {
+  status: number
+  /** Without Content-Length and Date, which the server writes. */
+  headers?: Readonly<Record<string, string>>
+  contentType: string
+  body: string | Uint8Array
+  /** Close the connection after this reply. */
+  close?: boolean
+}
+
+export interface Route {
+  method: 'GET' | 'POST'
+  /** e.g. `/v1/accounts/{account_id}/transactions` */
+  path: string
+  /** Media types a POST body may have. */
+  accepts?: readonly string[]
+  /** Further request headers the handler reads, lower case. */
+  headers?: readonly string[]
+  /** May reject with LedgerError (mapped to a problem document) or any other error (500, logged). */
+  handle(request: HttpRequest): Promise<HttpReply> | HttpReply
+}

@@ -1,0 +1,30 @@
+// The transactions of one request, as canonical wire bytes with their partitions. Allocated once and reused.
+// In:  what parse-json.ts and parse-protobuf.ts write.
+// Out: what append.ts copies into slabs.
+// Absent: HTTP, the log.
+
+import { requestItemsMax } from '../limits.ts'
+import { entryBytes } from '../record/layout.ts'
+
+export class RequestBatch {
+  /** Transactions in this request; 1 to requestItemsMax after a successful parse. */
+  count = 0
+  /** `count` canonical entries of entryBytes each, in the order of the request. */
+  readonly entries = new Uint8Array(requestItemsMax * entryBytes)
+  /** Partition of each entry. */
+  readonly partitions = new Uint8Array(requestItemsMax)
+}
+
+/**
+ * Why a body was refused: where, what was expected and what was found.
+ *
+ * `index` is the item's position in the batch and `field` the name of the member, where the fault lies within one.
+ */
+export interface RequestFault {
+  index?: number
+  field?: 'id' | 'account_id' | 'amount'
+  /** Byte offset into the body, for faults of syntax. */
+  position?: number
+  expected: string
+  found: string
+}

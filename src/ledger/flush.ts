@@ -1,0 +1,69 @@
+// What a worker hands to the ledger to be committed as one transaction, and what it gets back.
+// In:  rows as binary COPY data per bucket, and how far each partition moves.
+// Out: types only.
+// Absent: how it is committed (commit.ts), how rows are made (worker/rows.ts).
+
+import type { Offset } from '../log/log.ts'
+
+/** A partition's move, made only if PostgreSQL still has it at `from` under `epoch`. */
+export interface CheckpointStep {
+  partition: number
+  from: Offset
+  to: Offset
+  epoch: number
+}
+
+/** The rows of one bucket, sorted by (account_id, id), log order kept among equals. */
+export interface BucketRows {
+  bucket: number
+  /** A whole binary COPY: header, tuples (account_id, id, amount, created_at), trailer. */
+  copy: Uint8Array
+  rows: number
+  /**
+   * The rows may repeat a key, among themselves or against the table: take the merge path at once. False is a hint
+   * only; a unique violation leads there as well.
+   */
+  mayRepeat: boolean
+}
+
+/** A log record that could not be decoded, kept whole. */
+export interface QuarantinedRecord {
+  partition: number
+  offset: Offset
+  /** Log timestamp in milliseconds since 1970 UTC. */
+  timestamp: number
+  /** What was expected, what was found, and where. */
+  reason: string
+  bytes: Uint8Array
+}
+
+export interface Flush {
+  steps: readonly CheckpointStep[]
+  buckets: readonly BucketRows[]
+  quarantined: readonly QuarantinedRecord[]
+}
+
+/** A partition's row in ledger.checkpoints. */
+export interface Checkpoint {
+  partition: number
+  nextOffset: Offset
+  epoch: number
+  owner: string
+  logIdentity: string
+}
+
+/**
+ * - `committed`: all of it is in the tables. `inserted` rows are new; `duplicates` were there with the same amount;
+ *   `conflicts` were there with another amount and are recorded (whether now or by an earlier flush).
+ * - `stale`: nothing was written, because a checkpoint was not where the flush expected it; `checkpoints` is what
+ *   PostgreSQL says now of the partitions in `steps`.
+ */
+export type FlushOutcome =
+  | {
+      kind: 'committed'
+      inserted: number
+      duplicates: number
+      conflicts: number
+      mergedBuckets: readonly number[]
+    }
+  | { kind: 'stale'; checkpoints: readonly Checkpoint[] }

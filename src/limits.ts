@@ -1,0 +1,60 @@
+// Every bound of the program, with its unit last in its name, asserted where two of them meet.
+// In:  nothing.
+// Out: constants.
+// Absent: defaults of flags that are not bounds (config.ts).
+
+import assert from 'node:assert/strict'
+import { entryBytes, partitionCount } from './record/layout.ts'
+
+const kibibyte = 1024
+const mebibyte = 1024 * kibibyte
+
+/** Most transactions in one request. */
+export const requestItemsMax = 5000
+
+/** Default of `--max-body`: a JSON body of 5000 items is 571 kB when compact; pretty-printed about 900 kB. */
+export const requestBodyBytesMax = 2 * mebibyte
+
+/** Default of `--max-inflight`: body and slab bytes of requests not answered yet; past it ingress answers 503. */
+export const inflightBytesMax = 128 * mebibyte
+
+/** A partition's slab is cut into a record when the next entry would not fit. */
+export const slabBytes = 64 * kibibyte
+
+/** Largest record a worker takes from the log; ingress never writes one larger than a slab. */
+export const recordBytesMax = 1 * mebibyte
+
+/** One worker's ring of records on their way from the orchestrator. */
+export const ringBytes = 32 * mebibyte
+
+/** Bytes asked of a log reader at a time. */
+export const readBytes = 2 * mebibyte
+
+/** Most rows in one flush. */
+export const flushRowsMax = 262_144
+
+/** PostgreSQL binary COPY row: INT16 4, then INT32 length and value of account_id, id, amount, created_at. */
+export const rowBytes = 2 + 2 * (4 + 16) + 2 * (4 + 8)
+
+/** Signature, flags and extension length that begin a binary COPY. */
+export const copyHeaderBytes = 19
+
+/** The INT16 -1 that ends a binary COPY. */
+export const copyTrailerBytes = 2
+
+/** Most quarantined records in one flush; their bytes are kept whole in the table. */
+export const flushQuarantineMax = 64
+
+assert.equal(rowBytes, 66)
+assert(slabBytes <= recordBytesMax, 'a slab must be a record a worker can take')
+assert(recordBytesMax * 4 <= ringBytes, 'a ring must hold several of the largest records')
+assert(readBytes >= recordBytesMax, 'a read must be able to return the largest record')
+assert(
+  Math.floor(recordBytesMax / entryBytes) <= flushRowsMax,
+  'a flush must be able to hold the largest record',
+)
+assert(
+  partitionCount * slabBytes * 2 <= inflightBytesMax,
+  'every slab may be full and replaced at once',
+)
+assert(requestItemsMax * entryBytes <= inflightBytesMax)

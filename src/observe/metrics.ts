@@ -1,0 +1,79 @@
+// Every metric the program exposes, in one place, under the names operators see.
+// In:  increments from the rooms.
+// Out: Prometheus text.
+// Absent: HTTP (health.ts serves it), decisions taken from a metric.
+
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+export const registry = new Registry()
+
+/** Adds process metrics (CPU, memory, event loop lag, garbage collection). Called once, by main. */
+export function collectProcessMetrics(): void {
+  collectDefaultMetrics({ register: registry })
+}
+
+function counter(name: string, help: string): Counter {
+  return new Counter({ name: `ledger_${name}`, help, registers: [registry] })
+}
+
+function gauge(name: string, help: string, labelNames: string[] = []): Gauge {
+  return new Gauge({ name: `ledger_${name}`, help, labelNames, registers: [registry] })
+}
+
+export const metrics = {
+  accepted: counter(
+    'accepted_transactions_total',
+    'Transactions acknowledged as durable in the log.',
+  ),
+  requests: new Counter({
+    name: 'ledger_http_requests_total',
+    help: 'HTTP requests answered, by route and status.',
+    labelNames: ['route', 'status'] as const,
+    registers: [registry],
+  }),
+  acknowledgeSeconds: new Histogram({
+    name: 'ledger_acknowledge_seconds',
+    help: 'From the last byte of a batch to its acknowledgement.',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+    registers: [registry],
+  }),
+  inflightBytes: gauge(
+    'ingress_inflight_bytes',
+    'Body and slab bytes of requests not answered yet.',
+  ),
+  appendedRecords: counter('appended_records_total', 'Records made durable in the log.'),
+  appendedBytes: counter('appended_bytes_total', 'Bytes of records made durable in the log.'),
+  persisted: counter('persisted_transactions_total', 'Rows inserted into ledger.transactions.'),
+  duplicates: counter(
+    'duplicate_transactions_total',
+    'Transactions already in the ledger with the same amount.',
+  ),
+  conflicts: counter('conflicts_total', 'Transactions already in the ledger with another amount.'),
+  quarantined: counter('quarantined_records_total', 'Log records kept in ledger.quarantine.'),
+  flushes: counter('flushes_total', 'Flushes committed.'),
+  mergedBuckets: counter('merged_buckets_total', 'Buckets that took the merge path in a flush.'),
+  fenced: counter(
+    'fenced_partitions_total',
+    'Partitions given up because another process claimed them.',
+  ),
+  flushRows: new Histogram({
+    name: 'ledger_flush_rows',
+    help: 'Rows in a flush.',
+    buckets: [1, 10, 100, 1_000, 5_000, 20_000, 50_000, 100_000, 250_000],
+    registers: [registry],
+  }),
+  flushSeconds: new Histogram({
+    name: 'ledger_flush_seconds',
+    help: 'From BEGIN to the answer of COMMIT.',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+    registers: [registry],
+  }),
+  ringBytes: gauge('worker_ring_bytes', "Bytes waiting in a worker's ring.", ['worker']),
+  workerRestarts: counter('worker_restarts_total', 'Worker threads replaced after they died.'),
+  lagRecords: gauge('lag_records', 'Records in the log that are not committed to PostgreSQL.', [
+    'partition',
+  ]),
+  lagSeconds: gauge('lag_seconds', 'Age of the oldest record not committed to PostgreSQL.', [
+    'partition',
+  ]),
+}

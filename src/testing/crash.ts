@@ -1,0 +1,44 @@
+// Named instants at which a test may end the process as kill -9 would.
+// In:  `--crash-at NAME[:N]`: die the Nth time NAME is reached (1 unless given).
+// Out: nothing, or the end of the process.
+// Absent: any effect when no crash point is armed.
+
+/** Where the process can be made to die. Each name says what has just happened, or is just about to. */
+export const crashPoints = [
+  /** Every record of a request is durable in the log; its 202 has not been written. */
+  'after-append',
+  /** A flush has moved its checkpoints inside the transaction; no row has been copied. */
+  'before-copy',
+  /** All rows of a flush are copied; the transaction is still open. */
+  'after-copy',
+  /** COMMIT is about to be sent. */
+  'before-commit',
+  /** COMMIT was answered; nobody in the process knows yet. */
+  'after-commit',
+  /** A bucket is on the merge path: its rows are in the temporary table, not yet in the ledger. */
+  'during-merge',
+  /** Partitions are claimed under a new epoch; nothing has been read yet. */
+  'after-claim',
+  /** The embedded log has been told what it may trim, and has not trimmed it. */
+  'before-trim',
+] as const
+
+export type CrashPoint = (typeof crashPoints)[number]
+
+let armed: CrashPoint | undefined
+let remaining = 0
+
+/** Arms one crash point in this thread. `spec` is `NAME` or `NAME:N`; the caller has validated it. */
+export function armCrash(spec: string): void {
+  const [name, count] = spec.split(':')
+  armed = crashPoints.find((point) => point === name)
+  remaining = count === undefined ? 1 : Number(count)
+}
+
+/** Ends the process with SIGKILL if this point is armed and its count is reached. */
+export function crashPoint(point: CrashPoint): void {
+  if (point !== armed) return
+  remaining -= 1
+  if (remaining > 0) return
+  process.kill(process.pid, 'SIGKILL')
+}
