@@ -15,7 +15,7 @@ export function createLogger(level: string, format: LogFormat): Logger {
   const wantsPretty = format === 'pretty' || (format === 'auto' && process.stdout.isTTY)
   const options = {
     level,
-    base: undefined,
+    base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }
