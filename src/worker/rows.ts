@@ -6,7 +6,8 @@
 import { copyHeaderBytes, copyTrailerBytes, flushRowsMax, rowBytes } from '../limits.ts'
 import type { BucketRows } from '../ledger/flush.ts'
 import { accountIdAt, amountAt, entryBytes, idAt } from '../record/layout.ts'
-import { bucketOf, partitionOf } from '../record/partition.ts'
+import { faultText } from '../record/fault.ts'
+import { bucketOf } from '../record/partition.ts'
 import { walkRecord } from '../record/walk.ts'
 import { compareKeys, EntrySorter } from './sort.ts'
 
@@ -31,7 +32,6 @@ interface Run {
 }
 
 export class RowEncoder {
-  private readonly ring: Uint8Array
   private readonly view: DataView
   private readonly buckets: number
   private readonly slab = Buffer.allocUnsafeSlow(
@@ -49,7 +49,6 @@ export class RowEncoder {
   private repeated = 0
 
   constructor(ring: SharedArrayBuffer, buckets: number) {
-    this.ring = new Uint8Array(ring)
     this.view = new DataView(ring)
     this.buckets = buckets
   }
@@ -82,15 +81,8 @@ export class RowEncoder {
    */
   add(partition: number, timestamp: number, start: number, length: number): string | undefined {
     const first = this.entries
-    const walked = walkRecord(this.ring, start, start + length, this.positions, first)
-    if (typeof walked === 'string') return walked
-    for (let ordinal = first; ordinal < walked; ordinal++) {
-      const found = partitionOf(this.ring, this.positions[ordinal] + accountIdAt)
-      if (found !== partition) {
-        const where = `entry ${ordinal - first}`
-        return `${where}: expected an account of partition ${partition}, found one of ${found}`
-      }
-    }
+    const walked = walkRecord(this.view, start, start + length, partition, this.positions, first)
+    if (typeof walked !== 'number') return faultText(walked)
     this.createdAt.fill((timestamp - postgresEpochMs) * 1000, first, walked)
     const bucket = bucketOf(partition, this.buckets)
     this.runs.push({ bucket, firstOrdinal: first, entries: walked - first })
