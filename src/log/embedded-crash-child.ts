@@ -60,8 +60,10 @@ async function fill(log: Log): Promise<void> {
     taken += settled.length
   }
   say('unavailable', log.unavailable() === undefined ? 'no' : 'yes')
-  await log.release(new Map([[0, taken - 5]]))
-  for (let at = 0; at < 20; at += 1) await log.append(0, new Uint8Array(50_000))
+  // Asked for in one breath: room has to be made before it can be used.
+  const released = log.release(new Map([[0, taken - 5]]))
+  await Promise.all(Array.from({ length: 20 }, () => log.append(0, new Uint8Array(50_000))))
+  await released
   const range = (await log.ranges([0])).get(0)
   say('recovered', range?.next === taken + 20 ? 'without a gap' : 'odd')
   say('unavailable', log.unavailable() === undefined ? 'no' : 'yes')

@@ -98,14 +98,18 @@ test('a second process is refused by name, and let in as soon as the first is ki
     const holder = spawn(process.execPath, [child, directory, 'append'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    await once(holder.stdout, 'data')
-    await assert.rejects(openEmbeddedLog({ directory, diskBytesMax }), (error: unknown) => {
-      assert(error instanceof LedgerError)
-      assert.equal(error.code, 'DATA_DIR_LOCKED')
-      assert(error.message.includes(directory) && error.message.includes(`process ${holder.pid}`))
-      return true
-    })
-    await killed(holder)
+    try {
+      await once(holder.stdout, 'data')
+      await assert.rejects(openEmbeddedLog({ directory, diskBytesMax }), (error: unknown) => {
+        assert(error instanceof LedgerError)
+        assert.equal(error.code, 'DATA_DIR_LOCKED')
+        assert(error.message.includes(directory))
+        assert(error.message.includes(`process ${holder.pid}`))
+        return true
+      })
+    } finally {
+      await killed(holder)
+    }
     const log = await openEmbeddedLog({ directory, diskBytesMax })
     await log.close()
   }))
