@@ -54,7 +54,7 @@ export async function readTables(url: string, visitors: Visitors): Promise<Snaps
          FROM ledger.checkpoints`,
     )
     const quarantine = await client.query<QuarantineRow>(
-      `SELECT partition::int, "offset"::float8 AS "offset", reason FROM ledger.quarantine`,
+      `SELECT partition::int, log_offset::float8 AS "offset", reason FROM ledger.quarantine`,
     )
     await client.query('COMMIT')
     return { checkpoints: checkpoints.rows, quarantine: quarantine.rows }
