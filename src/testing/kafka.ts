@@ -267,7 +267,6 @@ class Broker implements TestKafka {
       'broker.session.timeout.ms': '3000',
       'broker.heartbeat.interval.ms': '500',
       'controlled.shutdown.enable': 'false',
-      'file.delete.delay.ms': '1000',
       ...(users.length > 0 && {
         'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
         [plain]: `org.apache.kafka.common.security.plain.PlainLoginModule required ${login};`,
