@@ -39,6 +39,10 @@ export interface Visitors {
   conflict: EntryVisitor
 }
 
+const selectCheckpoints = `
+  SELECT partition::int, next_offset::float8 AS "nextOffset", epoch::float8, owner
+    FROM ledger.checkpoints`
+
 const microsecondsTo2000 = 946_684_800_000_000n
 
 /** Shows all rows and conflicts to the visitors, and returns the rest; all as of one instant. */
@@ -49,15 +53,22 @@ export async function readTables(url: string, visitors: Visitors): Promise<Snaps
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
     await copyEntries(client, 'ledger.transactions', visitors.row)
     await copyEntries(client, 'ledger.conflicts', visitors.conflict)
-    const checkpoints = await client.query<CheckpointRow>(
-      `SELECT partition::int, next_offset::float8 AS "nextOffset", epoch::float8, owner
-         FROM ledger.checkpoints`,
-    )
+    const checkpoints = await client.query<CheckpointRow>(selectCheckpoints)
     const quarantine = await client.query<QuarantineRow>(
       `SELECT partition::int, "offset"::float8 AS "offset", reason FROM ledger.quarantine`,
     )
     await client.query('COMMIT')
     return { checkpoints: checkpoints.rows, quarantine: quarantine.rows }
+  } finally {
+    await client.end()
+  }
+}
+
+export async function readCheckpoints(url: string): Promise<readonly CheckpointRow[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query<CheckpointRow>(selectCheckpoints)).rows
   } finally {
     await client.end()
   }

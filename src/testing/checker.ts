@@ -49,6 +49,8 @@ export interface CheckOptions {
   logEnds?: ReadonlyMap<number, number>
   /** The workers may not be through: leave out the breaches that more time may cure. */
   underway?: boolean
+  /** Do not compare the rows' times with the attempts'. */
+  ignoreTimes?: boolean
   /** Most stories to tell; all breaches are counted. */
   storiesMax?: number
 }
@@ -83,7 +85,7 @@ export class Findings {
 /** Compares the history with the tables as they are now. */
 export async function check(options: CheckOptions): Promise<CheckReport> {
   const findings = new Findings(options.storiesMax ?? 20, options.underway === true)
-  const keys = new KeyRules(options.history, findings)
+  const keys = new KeyRules(options.history, findings, options.ignoreTimes === true)
   const checkpoints: CheckpointRow[] = []
   for (const url of options.databases) {
     const snapshot = await readTables(url, keys)
