@@ -28,9 +28,18 @@ export interface QuarantineRow {
   reason: string
 }
 
+/** A conflict that names another amount than its row has. */
+export interface ContradictionRow {
+  accountId: string
+  id: string
+  recordedAmount: string
+  amount: string
+}
+
 export interface Snapshot {
   checkpoints: readonly CheckpointRow[]
   quarantine: readonly QuarantineRow[]
+  contradictions: readonly ContradictionRow[]
 }
 
 export interface Visitors {
@@ -55,10 +64,19 @@ export async function readTables(url: string, visitors: Visitors): Promise<Snaps
     await copyEntries(client, 'ledger.conflicts', visitors.conflict)
     const checkpoints = await client.query<CheckpointRow>(selectCheckpoints)
     const quarantine = await client.query<QuarantineRow>(
-      `SELECT partition::int, "offset"::float8 AS "offset", reason FROM ledger.quarantine`,
+      `SELECT partition::int, log_offset::float8 AS "offset", reason FROM ledger.quarantine`,
+    )
+    const contradictions = await client.query<ContradictionRow>(
+      `SELECT account_id AS "accountId", id, recorded_amount AS "recordedAmount", t.amount
+         FROM ledger.conflicts c JOIN ledger.transactions t USING (account_id, id)
+        WHERE recorded_amount <> t.amount`,
     )
     await client.query('COMMIT')
-    return { checkpoints: checkpoints.rows, quarantine: quarantine.rows }
+    return {
+      checkpoints: checkpoints.rows,
+      quarantine: quarantine.rows,
+      contradictions: contradictions.rows,
+    }
   } finally {
     await client.end()
   }

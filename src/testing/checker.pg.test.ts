@@ -21,8 +21,8 @@ const tables = `
   CREATE TABLE ledger.transactions (
     account_id uuid, id uuid, amount bigint, created_at timestamptz
   );
-  CREATE TABLE ledger.conflicts (LIKE ledger.transactions);
-  CREATE TABLE ledger.quarantine (partition int, "offset" bigint, reason text);
+  CREATE TABLE ledger.conflicts (LIKE ledger.transactions, recorded_amount bigint);
+  CREATE TABLE ledger.quarantine (partition int, log_offset bigint, reason text);
   CREATE TABLE ledger.checkpoints (partition int, next_offset bigint, epoch bigint, owner text);
 `
 let server: TestPostgres
@@ -285,6 +285,16 @@ test('a conflict with an amount nobody sent, or of a refused request, is invente
   await scene.conflict(1, 12n)
   await scene.conflict(2, 10n)
   await scene.finds({ 'conflict invented': 3 })
+})
+
+test('a conflict that names another amount than its row has contradicts it', async () => {
+  const scene = await Scene.open()
+  scene.send([[1, 10n]], 'acknowledged')
+  scene.send([[1, 11n]], 'acknowledged', 5)
+  await scene.row(1, 10n)
+  await scene.conflict(1, 11n)
+  await database.query('UPDATE ledger.conflicts SET recorded_amount = 9')
+  await scene.finds({ 'conflict contradicts': 1 })
 })
 
 test('a row dated when no request with it was under way is of a wrong time', async () => {

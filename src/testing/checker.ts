@@ -9,6 +9,7 @@ import {
   countEntries,
   readTables,
   type CheckpointRow,
+  type ContradictionRow,
   type QuarantineRow,
 } from './checker-tables.ts'
 import type { History } from './history.ts'
@@ -32,6 +33,8 @@ export type ViolationKind =
   | 'conflict invented'
   /** A conflict with the amount that is in the row, or without any row. */
   | 'conflict superfluous'
+  /** A conflict that names another amount than its row has. */
+  | 'conflict contradicts'
   | 'quarantined'
   /** A checkpoint past the end of the log. */
   | 'checkpoint beyond'
@@ -91,6 +94,7 @@ export async function check(options: CheckOptions): Promise<CheckReport> {
     const snapshot = await readTables(url, keys)
     checkpoints.push(...snapshot.checkpoints)
     reportQuarantine(snapshot.quarantine, findings)
+    reportContradictions(snapshot.contradictions, findings)
   }
   keys.conclude()
   if (options.logEnds !== undefined) compareEnds(options.logEnds, checkpoints, findings)
@@ -147,6 +151,15 @@ function reportQuarantine(rows: readonly QuarantineRow[], findings: Findings): v
       'quarantined',
       () =>
         `expected no record in quarantine, found partition ${partition} offset ${offset}: ${reason}`,
+    )
+  }
+}
+
+function reportContradictions(rows: readonly ContradictionRow[], findings: Findings): void {
+  for (const { accountId, id, recordedAmount, amount } of rows) {
+    findings.add(
+      'conflict contradicts',
+      () => `account ${accountId} id ${id}: the row has ${amount}, its conflict ${recordedAmount}`,
     )
   }
 }
