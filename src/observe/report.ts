@@ -13,10 +13,7 @@ export interface ReportOptions {
 }
 
 async function counts(): Promise<{ accepted: number; persisted: number }> {
-  const [accepted, persisted] = await Promise.all([
-    metrics.accepted.get(),
-    metrics.persisted.get(),
-  ])
+  const [accepted, persisted] = await Promise.all([metrics.accepted.get(), metrics.persisted.get()])
   return { accepted: accepted.values[0].value, persisted: persisted.values[0].value }
 }
 

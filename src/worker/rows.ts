@@ -80,12 +80,7 @@ export class RowEncoder {
    *
    * @param timestamp when ingress accepted it, in milliseconds since 1970 UTC
    */
-  add(
-    partition: number,
-    timestamp: number,
-    start: number,
-    length: number,
-  ): number | RecordFault {
+  add(partition: number, timestamp: number, start: number, length: number): number | RecordFault {
     const walked = walkRecord(this.view, start, start + length, partition)
     if (typeof walked !== 'number') return walked
     const first = this.entries
