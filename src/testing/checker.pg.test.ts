@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Client } from 'pg'
+import { migrate } from '../ledger/migrate.ts'
+import { connect } from '../postgres/connection.ts'
 import { auditLog, type SeenRecord } from './audit.ts'
 import {
   assertClean,
@@ -323,6 +325,34 @@ test('a checkpoint short of the end of the log, beyond it, or absent is found', 
   )
   assert.match(report.violations[0]?.story ?? '', /partition 3: expected offset 101.*found 100.*me/)
   await scene.finds({}, { logEnds: new Map([[3, 100], [4, 5]]) }) // prettier-ignore
+})
+
+test('the real tables are read as they are, and what their keys forbid is found', async () => {
+  const url = await server.createDatabase('real')
+  const connection = await connect(url, { applicationName: 'test' })
+  await migrate(connection, { buckets: 4, databases: 1, databaseIndex: 0 })
+  await connection.close()
+  const real = new Client(url)
+  await real.connect()
+  try {
+    const scene = new Scene()
+    scene.send([[1, 10n]], 'acknowledged')
+    scene.send([[1, 11n]], 'acknowledged', 5)
+    const key = [uuidText(account), uuidText(numbered(1)), start / 1000]
+    const row = 'INSERT INTO ledger.transactions VALUES ($1, $2, 10, to_timestamp($3))'
+    await real.query(row, key)
+    await real.query(
+      `INSERT INTO ledger.conflicts (account_id, id, amount, recorded_amount, created_at)
+         VALUES ($1, $2, 11, 10, to_timestamp($3))`,
+      key,
+    )
+    await scene.finds({}, { databases: [url] })
+    await real.query('ALTER TABLE ledger.transactions DROP CONSTRAINT transactions_pkey')
+    await real.query(row, key)
+    await scene.finds({ double: 1 }, { databases: [url] })
+  } finally {
+    await real.end()
+  }
 })
 
 test('a record in quarantine is found', async () => {
