@@ -101,7 +101,7 @@ export class KeyRules implements Visitors {
     const variants = this.#variants(first)
     const winners = variants.filter((variant) => variant.rows > 0)
     const rows = winners.reduce((sum, variant) => sum + variant.rows, 0)
-    const winner = winners[0]
+    const winner = winners.at(0)
     if (rows > 1) {
       this.#findings.add('double', () => `expected one row, found ${rows}; ${this.#story(first)}`)
     }

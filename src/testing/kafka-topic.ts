@@ -3,7 +3,7 @@
 // Out: where each partition ends, and every record in order.
 // Absent: the program's code; consumer groups.
 
-import kafka, { type Message } from '@confluentinc/kafka-javascript'
+import kafka, { type LibrdKafkaError, type Message } from '@confluentinc/kafka-javascript'
 import type { SeenRecord } from './audit.ts'
 
 type Consumer = InstanceType<typeof kafka.KafkaConsumer>
@@ -51,7 +51,9 @@ async function withConsumer<T>(
     { 'auto.offset.reset': 'error' },
   )
   await new Promise<void>((resolve, reject) => {
-    consumer.connect({ timeout: answerMs }, (error) => (error ? reject(error) : resolve()))
+    consumer.connect({ timeout: answerMs }, (error) => {
+      settle(error, () => resolve(), reject)
+    })
   })
   try {
     return await use(consumer)
@@ -63,9 +65,9 @@ async function withConsumer<T>(
 function partitions(consumer: Consumer, topic: string): Promise<number[]> {
   return new Promise((resolve, reject) => {
     consumer.getMetadata({ topic, timeout: answerMs }, (error, metadata) => {
-      const found = metadata?.topics.find((one) => one.name === topic)
-      if (error) reject(error)
-      else resolve(found?.partitions.map(({ id }) => id) ?? [])
+      const found = (): number[] =>
+        metadata.topics.find(({ name }) => name === topic)?.partitions.map(({ id }) => id) ?? []
+      settle(error, () => resolve(found()), reject)
     })
   })
 }
@@ -77,15 +79,27 @@ async function endsOf(
 ): Promise<Map<number, number>> {
   const end = (partition: number): Promise<[number, number]> =>
     new Promise((resolve, reject) => {
-      consumer.queryWatermarkOffsets(topic, partition, answerMs, (error, offsets) =>
-        error ? reject(error) : resolve([partition, offsets.highOffset]),
-      )
+      consumer.queryWatermarkOffsets(topic, partition, answerMs, (error, offsets) => {
+        settle(error, () => resolve([partition, offsets.highOffset]), reject)
+      })
     })
   return new Map(await Promise.all(numbers.map(end)))
 }
 
 function consume(consumer: Consumer): Promise<Message[]> {
   return new Promise((resolve, reject) => {
-    consumer.consume(1000, (error, messages) => (error ? reject(error) : resolve(messages)))
+    consumer.consume(1000, (error, messages) => {
+      settle(error, () => resolve(messages), reject)
+    })
   })
+}
+
+/** The addon's types say that there always is an error; there is none when all went well. */
+function settle(
+  error: LibrdKafkaError | null | undefined,
+  resolve: () => void,
+  reject: (error: Error) => void,
+): void {
+  if (error) reject(new Error(error.message, { cause: error }))
+  else resolve()
 }

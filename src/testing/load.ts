@@ -33,9 +33,9 @@ export interface RunningLoad {
 
 export function startLoad(options: LoadOptions): RunningLoad {
   const { clients, generator, random, abandonShare, paceMs = 0, contentsMax = Infinity } = options
-  let stopping = false
+  const stopped = new AbortController()
   const work = async (client: Client): Promise<void> => {
-    while (!stopping && generator.history.count < contentsMax) {
+    while (!stopped.signal.aborted && generator.history.count < contentsMax) {
       const batch = generator.batch(contentsMax - generator.history.count)
       if (random.chance(abandonShare)) await client.send(batch)
       else await client.deliver(batch)
@@ -46,7 +46,7 @@ export function startLoad(options: LoadOptions): RunningLoad {
   return {
     finished,
     stop: () => {
-      stopping = true
+      stopped.abort()
       return finished
     },
   }
@@ -59,9 +59,7 @@ export async function deliverAll(
 ): Promise<void> {
   let next = 0
   const work = async (client: Client): Promise<void> => {
-    for (;;) {
-      const batch = batches[next++]
-      if (batch === undefined) return
+    for (let batch = batches.at(next++); batch !== undefined; batch = batches.at(next++)) {
       await client.deliver(batch)
     }
   }

@@ -59,7 +59,7 @@ export async function assertStatement(
   let cursor: string | null | undefined
   do {
     const query = new URLSearchParams({ limit: String(limit), ...(cursor && { cursor }) })
-    const page = await get<Page>(`${base}/v1/accounts/${account}/transactions?${query}`)
+    const page = await get<Page>(`${base}/v1/accounts/${account}/transactions?${query.toString()}`)
     assert(page.transactions.length <= limit)
     for (const { id, amount } of page.transactions) {
       assert.equal(amount, String(entries.get(id)), `account ${account} id ${id}`)

@@ -16,7 +16,7 @@ import { topicEnds, topicRecords } from '../kafka-topic.ts'
 import { startTestKafka, type TestKafka } from '../kafka.ts'
 import { startLoad, type RunningLoad } from '../load.ts'
 import { startTestPostgres, type TestPostgres } from '../postgres.ts'
-import { killPostmasters } from '../postmasters.ts'
+import { endPostmasters } from '../postmasters.ts'
 import { Program } from '../program.ts'
 import { Random } from '../random.ts'
 
@@ -58,8 +58,10 @@ export class Setting {
       options.log === 'kafka' ? startTestKafka() : undefined,
     ])
     const databases: string[] = []
-    for (let i = 0; postgres !== undefined && i < options.databases; i++) {
-      databases.push(await postgres.createDatabase(`ledger_${i}`))
+    if (postgres !== undefined) {
+      for (let i = 0; i < options.databases; i++) {
+        databases.push(await postgres.createDatabase(`ledger_${i}`))
+      }
     }
     return new Setting(options, databases, postgres, kafka)
   }
@@ -158,7 +160,7 @@ export class Setting {
       program.kill('SIGKILL')
       await program.exited
     }
-    killPostmasters(this.directory)
+    await endPostmasters(this.directory)
     await this.#postgres?.stop()
     await this.#kafka?.destroy()
     this.#directory.remove()
