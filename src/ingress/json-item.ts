@@ -108,7 +108,7 @@ export function readItem(
     if (byteAt(source, at) !== colon) return faultAt(source, at, '`:`', field)
     at = skipSpace(source, at + 1)
     const next = readValue(source, at, field, entries, entryAt)
-    if (next < 0) return faultAt(source, at, expectedValues[field] as string, field)
+    if (next < 0) return faultAt(source, at, expectedValues[field], field)
     at = skipSpace(source, next)
     if (byteAt(source, at) !== comma) break
     at = skipSpace(source, at + 1)
@@ -207,5 +207,5 @@ function faultAt(
 
 function missing(source: DataView, position: number, seen: number): RequestFault {
   const field = fields.findIndex((_, number) => (seen & (1 << number)) === 0)
-  return faultAt(source, position, `the member "${fields[field] ?? ''}"`, field)
+  return faultAt(source, position, `the member "${fields[field]}"`, field)
 }
