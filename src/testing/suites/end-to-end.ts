@@ -86,18 +86,20 @@ function whatIsSentIsKept(log: LogKind, databases: number): void {
   })
 }
 
+/** The embedded log is the program's own to finish; what is in Kafka, another worker goes on with. */
 function whatIsTakenIsFinished(log: LogKind): void {
-  test('SIGTERM under load persists what was acknowledged before it exits 0', async () => {
+  const then = log === 'embedded' ? 'is persisted when it exits' : 'is persisted by the next'
+  test(`SIGTERM under load exits 0, and what was acknowledged ${then}`, async () => {
     const setting = await Setting.open({ log, databases: 1, shape: plainShape, clients })
     try {
       const program = await setting.startReady()
       const load = setting.startLoad()
       await delay(1500)
-      const end = await program.stop()
-      assert.equal(end.code, 0, program.story())
+      assert.equal((await program.stop()).code, 0, program.story())
       for (const client of setting.clients) client.close()
       await load.stop()
-      const report = await setting.assertAllKept(0)
+      if (log === 'kafka') await setting.startReady()
+      const report = await setting.assertAllKept(log === 'kafka' ? 20_000 : 0)
       assert(report.rows > 0)
     } finally {
       await setting.close()
