@@ -25,7 +25,7 @@ const closeBrace = 0x7d
 
 /** Four characters as a little-endian word. */
 function word(characters: string): number {
-  return new DataView(new TextEncoder().encode(characters).buffer).getInt32(0, true)
+  return Buffer.from(characters).readInt32LE()
 }
 
 // Keys are compared by words, which overlap where a length is no multiple of four.
