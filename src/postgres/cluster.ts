@@ -35,7 +35,10 @@ export interface PidFile {
   status: string
 }
 
-/** Opens the cluster in `directory`, creating it when there is none. `sync: false` is for tests only. */
+/**
+ * Opens the cluster in `directory`, creating it when there is none. `sync: false` is for tests
+ * only.
+ */
 export async function openCluster(
   directory: string,
   { sync }: { sync: boolean },
@@ -52,8 +55,8 @@ export async function openCluster(
 }
 
 /**
- * Creates under another name and renames: a process killed half way, or two that start at once, never leave a half
- * made cluster under the real name.
+ * Creates under another name and renames: a process killed half way, or two that start at once,
+ * never leave a half made cluster under the real name.
  */
 async function create(
   root: string,
@@ -104,8 +107,9 @@ async function run(user: ServerUser, program: string, args: readonly string[]): 
 }
 
 /**
- * Starts a postmaster in a session of its own, so that ^C on our terminal does not reach it before we have flushed,
- * and waits until it takes connections. Rejects with DATABASE_UNAVAILABLE and the end of its log when it does not.
+ * Starts a postmaster in a session of its own, so that ^C on our terminal does not reach it before
+ * we have flushed, and waits until it takes connections. Rejects with DATABASE_UNAVAILABLE and the
+ * end of its log when it does not.
  */
 export async function startPostmaster(
   cluster: Cluster,
@@ -167,8 +171,9 @@ export async function livePostmaster(cluster: Cluster): Promise<PidFile | undefi
 }
 
 /**
- * After a reboot the number in the file may belong to any process, even to ourselves, and PostgreSQL would then
- * refuse to start for ever. The server works inside its data directory, which tells the two apart.
+ * After a reboot the number in the file may belong to any process, even to ourselves, and
+ * PostgreSQL would then refuse to start for ever. The server works inside its data directory, which
+ * tells the two apart.
  */
 async function removeStalePidFile(cluster: Cluster): Promise<void> {
   const found = await readPidFile(cluster)
@@ -202,7 +207,10 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Fast shutdown; harsher when it does not end in time. A harsh end costs a recovery at the next start, no data. */
+/**
+ * Fast shutdown; harsher when it does not end in time. A harsh end costs a recovery at the next
+ * start, no data.
+ */
 export async function stopPostmaster(pid: number): Promise<void> {
   const steps: [NodeJS.Signals, number][] = [
     ['SIGINT', 20_000],
@@ -233,8 +241,9 @@ function signalQuietly(pid: number, signal: NodeJS.Signals): void {
 }
 
 /**
- * A port of 127.0.0.1 that is free now, outside the range the system hands to outgoing connections: a client that
- * keeps trying a port of that range while the server is away will sooner or later connect to itself and hold it.
+ * A port of 127.0.0.1 that is free now, outside the range the system hands to outgoing connections:
+ * a client that keeps trying a port of that range while the server is away will sooner or later
+ * connect to itself and hold it.
  */
 export async function freePort(preferred?: number): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {

@@ -11,6 +11,7 @@ import type { Checkpoint, CheckpointStep, Flush, QuarantinedRecord } from '../le
 import { flushQuarantineMax, flushRowsMax } from '../limits.ts'
 import type { Logger } from '../observe/logger.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
+import { faultText } from '../record/fault.ts'
 import { entryBytes } from '../record/layout.ts'
 import { crashPoint } from '../testing/crash.ts'
 import { HeldPartitions } from './held.ts'
@@ -34,6 +35,7 @@ interface Prepared {
   repeats: number
 }
 
+const flushBytesMax = flushRowsMax * entryBytes
 const retryLeastMs = 50
 const retryMostMs = 2000
 
@@ -236,13 +238,15 @@ export class Applier {
     const partition = numbers[at + slice.partition]
     const timestamp = numbers[at + slice.timestamp]
     const start = numbers[at + slice.start]
-    const reason = hasRoom
+    const added = hasRoom
       ? this.encoder.add(partition, timestamp, start, length)
-      : `expected at most ${flushRowsMax * entryBytes} bytes, found ${length}`
-    if (reason !== undefined) {
+      : { position: 0, expected: `at most ${flushBytesMax} bytes`, found: `${length}` }
+    if (typeof added === 'number') {
+      numbers[at + slice.length] = added
+    } else {
       const bytes = Buffer.from(this.ring.slice(start, start + length))
       const offset = numbers[at + slice.offset]
-      quarantined.push({ partition, offset, timestamp, reason, bytes })
+      quarantined.push({ partition, offset, timestamp, reason: faultText(added), bytes })
     }
     return true
   }

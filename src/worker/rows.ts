@@ -6,7 +6,7 @@
 import { copyHeaderBytes, copyTrailerBytes, flushRowsMax, rowBytes } from '../limits.ts'
 import type { BucketRows } from '../ledger/flush.ts'
 import { accountIdAt, amountAt, entryBytes, idAt } from '../record/layout.ts'
-import { faultText } from '../record/fault.ts'
+import type { RecordFault } from '../record/fault.ts'
 import { bucketOf } from '../record/partition.ts'
 import { walkRecord } from '../record/walk.ts'
 import { compareKeys, EntrySorter } from './sort.ts'
@@ -75,19 +75,24 @@ export class RowEncoder {
   }
 
   /**
-   * Adds the record at ring[start..start+length). Returns why it cannot be decoded, and adds nothing then.
+   * Adds the record at ring[start..start+length), rewriting it there if it is not canonical. Returns how many bytes of
+   * it count from now on, or why it cannot be decoded: nothing is added then.
    *
    * @param timestamp when ingress accepted it, in milliseconds since 1970 UTC
    */
-  add(partition: number, timestamp: number, start: number, length: number): string | undefined {
+  add(partition: number, timestamp: number, start: number, length: number): number | RecordFault {
+    const walked = walkRecord(this.view, start, start + length, partition)
+    if (typeof walked !== 'number') return walked
     const first = this.entries
-    const walked = walkRecord(this.view, start, start + length, partition, this.positions, first)
-    if (typeof walked !== 'number') return faultText(walked)
-    this.createdAt.fill((timestamp - postgresEpochMs) * 1000, first, walked)
+    const end = first + walked
+    for (let ordinal = first; ordinal < end; ordinal++) {
+      this.positions[ordinal] = start + (ordinal - first) * entryBytes
+    }
+    this.createdAt.fill((timestamp - postgresEpochMs) * 1000, first, end)
     const bucket = bucketOf(partition, this.buckets)
-    this.runs.push({ bucket, firstOrdinal: first, entries: walked - first })
-    this.entries = walked
-    return undefined
+    this.runs.push({ bucket, firstOrdinal: first, entries: walked })
+    this.entries = end
+    return walked * entryBytes
   }
 
   /**

@@ -1,0 +1,78 @@
+// npm test: sets up what is missing, checks, then runs every test there is.
+// In:  words: only test files whose path contains one of them are run, and no checks.
+// Out: one report with one summary; exit code 1 if anything failed.
+// Absent: the tests (src/**/*.test.ts).
+
+import fs from 'node:fs'
+import path from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { runChecks } from './check.mjs'
+import { SetupError, main, root, say } from './run.mjs'
+import { setUp } from './setup.mjs'
+
+/** A file that takes longer hangs: it is ended and has failed. */
+const fileMs = 10 * 60_000
+
+/** x.test.js needs nothing but itself; x.pg.test.js and the like start servers of their own. */
+const withServers = /\.[^./]+\.test\.js$/
+
+/** Files with servers run one at a time: each has PostgreSQL, Kafka and the program, and CI has two cores. */
+async function* runAll(files, counts) {
+  const plain = files.filter((file) => !withServers.test(file))
+  const heavy = files.filter((file) => withServers.test(file))
+  for (const [group, concurrency] of [
+    [plain, 2],
+    [heavy, 1],
+  ]) {
+    if (group.length === 0) continue
+    for await (const event of run({ files: group, concurrency, timeout: fileMs })) {
+      if (event.type === 'test:fail' && !event.data.todo) counts.failures += 1
+      if (!addToSummary(event, counts)) yield event
+    }
+  }
+  for (const [name, value] of counts.summary) {
+    yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}` } }
+  }
+}
+
+/** Each group closes with its own totals ("pass 12"); they are added up and shown once. */
+function addToSummary({ type, data }, { summary }) {
+  const total = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
+  const match = type === 'test:diagnostic' && data.nesting === 0 && total.exec(data.message)
+  if (match) summary.set(match[1], (summary.get(match[1]) ?? 0) + Number(match[2]))
+  return Boolean(match)
+}
+
+function testFiles(words) {
+  const dist = path.join(root, 'dist')
+  return fs
+    .readdirSync(dist, { recursive: true })
+    .filter((file) => file.endsWith('.test.js'))
+    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+    .sort()
+    .map((file) => path.join(dist, file))
+}
+
+async function report(files) {
+  const counts = { failures: 0, summary: new Map() }
+  const reporter = new spec()
+  reporter.pipe(process.stdout)
+  for await (const event of runAll(files, counts)) reporter.write(event)
+  await new Promise((resolve) => reporter.once('end', resolve).end())
+  return counts.failures
+}
+
+await main(async () => {
+  const words = process.argv.slice(2)
+  await setUp()
+  const files = testFiles(words)
+  if (files.length === 0)
+    throw new SetupError(`No test file has ${words.join(' or ')} in its path.`)
+  if (words.length === 0 || files.some((file) => withServers.test(file)))
+    await setUp({ tests: true })
+  const failedChecks = words.length === 0 ? await runChecks() : []
+  const failures = await report(files)
+  if (failedChecks.length > 0) say(`Checks that failed, see above: ${failedChecks.join(', ')}.`)
+  if (failures > 0 || failedChecks.length > 0) process.exitCode = 1
+})
