@@ -6,8 +6,9 @@
 /*
  * int64 => [ "-" ] ( "0" / digit1-9 *digit )             "-0" is JSON for 0, and is taken as 0
  *
- * Up to 15 digits fit a double exactly, and almost all amounts are that short. Longer ones are put together from two
- * halves in base 2^16, so that no intermediate value reaches 2^53. bench/scanner.mjs shows the speed.
+ * Up to 15 digits fit a double exactly, and almost all amounts are that short. Longer ones are put
+ * together from two halves in base 2^16, so that no intermediate value reaches 2^53.
+ * bench/scanner.mjs shows the speed.
  */
 
 const minus = 0x2d
@@ -23,8 +24,9 @@ const wordScale = 2 ** 32
 const signBit = 2 ** 31
 
 /**
- * Reads the integer at `at` into the 8 bytes at `targetAt` and returns the position after its last digit, or -1 when
- * there is none or it is outside of int64. What follows the digits is for the caller to judge.
+ * Reads the integer at `at` into the 8 bytes at `targetAt` and returns the position after its last
+ * digit, or -1 when there is none or it is outside of int64. What follows the digits is for the
+ * caller to judge.
  */
 export function readInt64(
   source: DataView,
@@ -52,7 +54,10 @@ export function readInt64(
   return writeSmall(negative ? -value : value, next, target, targetAt)
 }
 
-/** Writes an integer below 2^53 in magnitude. Conversion to 32 bits is modulo 2^32, which is two's complement. */
+/**
+ * Writes an integer below 2^53 in magnitude. Conversion to 32 bits is modulo 2^32, which is two's
+ * complement.
+ */
 function writeSmall(value: number, next: number, target: DataView, targetAt: number): number {
   target.setInt32(targetAt, value, true)
   target.setInt32(targetAt + 4, Math.floor(value / wordScale), true)
