@@ -20,6 +20,7 @@ const digitsMax = 19
 /** Digits after the first part of a long number. */
 const tailDigits = 9
 const tailScale = 1e9
+const halfScale = 2 ** 16
 const wordScale = 2 ** 32
 const signBit = 2 ** 31
 
@@ -79,12 +80,14 @@ function readLong(
   // head < 10^10 and tail < 10^9, so none of these sums and products reaches 2^53.
   const head = digitsValue(source, first, next - tailDigits)
   const tail = digitsValue(source, next - tailDigits, next)
-  const lowest = (head % 65536) * tailScale + tail
-  const rest = Math.floor(head / 65536) * tailScale + Math.floor(lowest / 65536)
-  const low = (rest % 65536) * 65536 + (lowest % 65536)
-  const high = Math.floor(rest / 65536)
-  const largest = negative ? high < signBit || (high === signBit && low === 0) : high < signBit
-  if (!largest) return -1
+  const headHigh = Math.floor(head / halfScale)
+  const product = (head - headHigh * halfScale) * tailScale + tail
+  const carry = Math.floor(product / halfScale)
+  const rest = headHigh * tailScale + carry
+  const high = Math.floor(rest / halfScale)
+  const low = (rest - high * halfScale) * halfScale + (product - carry * halfScale)
+  const fits = high < signBit || (negative && high === signBit && low === 0)
+  if (!fits) return -1
   target.setInt32(targetAt, negative ? -low : low, true)
   target.setInt32(targetAt + 4, negative ? -high - (low === 0 ? 0 : 1) : high, true)
   return next
