@@ -5,7 +5,7 @@
 //         exceptions.
 
 /** Longest varint protobuf permits, in bytes. Shorter values may be padded up to it. */
-export const varintBytesMax = 10
+const varintBytesMax = 10
 
 const continues = 0x80
 
