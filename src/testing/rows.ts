@@ -57,8 +57,8 @@ export function idAt(milliseconds: number): string {
 
 /** Log partition of an account. */
 export function partitionOfAccount(accountId: string): number {
-  const bytes = uuidBytes(accountId)
-  return partitionOf(new DataView(bytes.buffer, bytes.byteOffset), 0)
+  const { buffer, byteOffset } = uuidBytes(accountId)
+  return partitionOf(new DataView(buffer, byteOffset), 0)
 }
 
 /**
