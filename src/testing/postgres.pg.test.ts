@@ -52,8 +52,9 @@ test('a new database on the server is empty', async () => {
 })
 
 test('nothing is left when the test process is killed', { timeout: 60_000 }, async () => {
+  const module = JSON.stringify(new URL('./postgres.js', import.meta.url).href)
   const script = `
-    import { startTestPostgres } from ${JSON.stringify(new URL('./postgres.js', import.meta.url).href)}
+    import { startTestPostgres } from ${module}
     const server = await startTestPostgres()
     console.log(JSON.stringify([server.pid(), server.directory]))
     setInterval(() => {}, 1000)`

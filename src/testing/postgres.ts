@@ -97,8 +97,9 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
 }
 
 /**
- * Outlives this process by a moment: when its standard input closes, whether because the test stopped the server or
- * because the test process was killed, it ends whatever server is left and removes the directory.
+ * Outlives this process by a moment: when its standard input closes, whether because the test
+ * stopped the server or because the test process was killed, it ends whatever server is left and
+ * removes the directory.
  */
 function spawnGuard(directory: string): ChildProcess {
   const script = `cat >/dev/null
@@ -127,7 +128,9 @@ async function startOnFreePort(
   }
 }
 
-/** Sessions of a killed postmaster take a moment to notice, and until then hold the shared memory. */
+/**
+ * Sessions of a killed postmaster take a moment to notice, and until then hold the shared memory.
+ */
 async function startUntilFree(start: () => Promise<number>): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     try {
