@@ -54,6 +54,10 @@ const reactions = {
   LOG_IDENTITY_CHANGED: 'halt',
   /** The log's partition count is not the one the tables rely on. */
   PARTITION_COUNT_CHANGED: 'halt',
+  /** A partition that was claimed has no checkpoint any more. */
+  CHECKPOINT_GONE: 'halt',
+  /** A log record is larger than a worker can hold; no ingress writes such a record. */
+  RECORD_TOO_LARGE: 'halt',
   /** Another process claimed the partition. */
   FENCED: 'yield',
   /** A request is malformed. */

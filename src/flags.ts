@@ -1,0 +1,226 @@
+// Every flag of the program: name, what it allows, default, unit and help text. The table config.ts and --help read.
+// In:  nothing.
+// Out: the table, and parsers that say what they expected and what they found.
+// Absent: argv and the environment (config.ts reads them).
+
+import { LedgerError } from './errors.ts'
+import { inflightBytesMax, requestBodyBytesMax } from './limits.ts'
+import { partitionCount } from './record/layout.ts'
+import { crashPoints } from './testing/crash.ts'
+
+export interface Flag {
+  name: string
+  /** What stands behind the flag in --help; absent for switches. */
+  value?: string
+  /** As text, as it would be given; absent where there is none. */
+  fallback?: string
+  help: string
+  /** The value is masked wherever configuration is shown. */
+  secret?: true
+}
+
+export const roles = ['ingress', 'worker', 'query'] as const
+export type Role = (typeof roles)[number]
+
+export const flags = [
+  {
+    name: 'role',
+    value: 'all|ingress|worker|query',
+    fallback: 'all',
+    help: 'What this process does; a comma list works.',
+  },
+  {
+    name: 'listen',
+    value: 'HOST:PORT',
+    fallback: '127.0.0.1:7070',
+    help: 'Address of the HTTP server; port 0 takes a free one.',
+  },
+  {
+    name: 'data-dir',
+    value: 'DIR',
+    fallback: './data',
+    help: 'Where the embedded log and the embedded PostgreSQL keep their files.',
+  },
+  {
+    name: 'database-url',
+    value: 'URL[,URL…]',
+    help: 'PostgreSQL; several split the buckets. Default: an embedded one in --data-dir.',
+    secret: true,
+  },
+  {
+    name: 'brokers',
+    value: 'HOST:PORT[,…]',
+    help: 'Kafka or Redpanda. Default: an embedded log in --data-dir.',
+  },
+  {
+    name: 'topic',
+    value: 'NAME',
+    fallback: 'ledger.transactions',
+    help: 'Kafka topic, created with 128 partitions if absent.',
+  },
+  {
+    name: 'group',
+    value: 'NAME',
+    fallback: 'transaction-ledger',
+    help: 'Kafka consumer group through which workers share partitions.',
+  },
+  {
+    name: 'kafka-properties',
+    value: 'KEY=VALUE[,…]',
+    help: 'Further librdkafka settings, such as security.protocol=SASL_SSL.',
+    secret: true,
+  },
+  {
+    name: 'partitions',
+    value: 'RANGES',
+    help: 'Work on these partitions only, such as 0-63 or 0-7,64; default: what the group assigns, or all.',
+  },
+  {
+    name: 'workers',
+    value: 'N',
+    help: 'Worker threads (1 to 64). Default: the number of cores, at least one a database.',
+  },
+  {
+    name: 'buckets',
+    value: 'N',
+    fallback: '16',
+    help: 'Hash buckets of the tables: a power of two up to 128; fixed when the tables are created.',
+  },
+  {
+    name: 'linger',
+    value: 'MS',
+    fallback: '5',
+    help: 'Longest wait (milliseconds, 0 to 1000) for more transactions before a record is cut.',
+  },
+  {
+    name: 'max-body',
+    value: 'BYTES',
+    fallback: String(requestBodyBytesMax),
+    help: 'Largest request body (bytes, or with KiB, MiB, GiB).',
+  },
+  {
+    name: 'max-inflight',
+    value: 'BYTES',
+    fallback: String(inflightBytesMax),
+    help: 'Bytes of requests not answered yet; past it, 503 (bytes, or with KiB, MiB, GiB).',
+  },
+  {
+    name: 'request-timeout',
+    value: 'SECONDS',
+    fallback: '10',
+    help: 'Longest time for a request to arrive whole (seconds, 1 to 600).',
+  },
+  {
+    name: 'log-disk',
+    value: 'BYTES',
+    fallback: '16GiB',
+    help: 'Disk budget of the embedded log; past it, 503 (bytes, or with KiB, MiB, GiB).',
+  },
+  {
+    name: 'receipt-key',
+    value: 'TEXT',
+    help: 'Key that signs receipts; the same on every process. Default: one kept in --data-dir.',
+    secret: true,
+  },
+  {
+    name: 'shutdown-timeout',
+    value: 'SECONDS',
+    fallback: '30',
+    help: 'Longest time to finish after SIGTERM (seconds, 1 to 3600).',
+  },
+  { name: 'migrate', help: 'Create or migrate the tables, then exit.' },
+  {
+    name: 'log-level',
+    value: 'LEVEL',
+    fallback: 'info',
+    help: 'trace, debug, info, warn, error or fatal.',
+  },
+  {
+    name: 'log-format',
+    value: 'FORMAT',
+    fallback: 'auto',
+    help: 'json, pretty, or auto: pretty on a terminal.',
+  },
+  {
+    name: 'crash-at',
+    value: 'POINT[:N]',
+    help: `For tests: end by SIGKILL the Nth time a point is reached: ${crashPoints.join(', ')}.`,
+  },
+  { name: 'help', help: 'Show this text.' },
+  { name: 'version', help: 'Show the version.' },
+] as const satisfies readonly Flag[]
+
+export type FlagName = (typeof flags)[number]['name']
+
+/** `--database-url` and `DATABASE_URL` are the same setting. */
+export function environmentName(flag: string): string {
+  return flag.replaceAll('-', '_').toUpperCase()
+}
+
+/** @throws LedgerError CONFIG_INVALID always */
+export function invalid(flag: FlagName, expected: string, found: string): never {
+  const message = `--${flag} (${environmentName(flag)}): expected ${expected}, found ${found}.`
+  throw new LedgerError('CONFIG_INVALID', message)
+}
+
+export function parseInteger(flag: FlagName, text: string, least: number, most: number): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value
+  return invalid(flag, `a whole number from ${least} to ${most}`, JSON.stringify(text))
+}
+
+const unitBytes = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+
+export function parseBytes(flag: FlagName, text: string, least: number, most: number): number {
+  const match = /^(\d+)(KiB|MiB|GiB|)$/.exec(text)
+  const value = match ? Number(match[1]) * unitBytes[match[2] as keyof typeof unitBytes] : NaN
+  if (value >= least && value <= most) return value
+  const expected = `bytes from ${least} to ${most}, such as 1048576 or 64MiB`
+  return invalid(flag, expected, JSON.stringify(text))
+}
+
+export function parseChoice<T extends string>(
+  flag: FlagName,
+  text: string,
+  allowed: readonly T[],
+): T {
+  const choice = allowed.find((one) => one === text)
+  return choice ?? invalid(flag, `one of ${allowed.join(', ')}`, JSON.stringify(text))
+}
+
+/** `0-7,64` → [0, 1, …, 7, 64]. */
+export function parsePartitions(text: string): number[] {
+  const partitions = new Set<number>()
+  for (const part of text.split(',')) {
+    const match = /^(\d+)(?:-(\d+))?$/.exec(part.trim())
+    const first = Number(match?.[1])
+    const last = Number(match?.[2] ?? match?.[1])
+    if (!(first <= last && last < partitionCount)) {
+      const expected = `ranges within 0 to ${partitionCount - 1}, such as 0-63 or 0-7,64`
+      invalid('partitions', expected, JSON.stringify(text))
+    }
+    for (let partition = first; partition <= last; partition++) partitions.add(partition)
+  }
+  return [...partitions].sort((a, b) => a - b)
+}
+
+/** The text of --help: every flag with its default, unit and environment variable. */
+export function helpText(): string {
+  const lines = [
+    'transaction-ledger: takes JSON batches of account transactions over HTTP and persists',
+    'each exactly once in PostgreSQL.',
+    '',
+    'Usage: npm start -- [FLAGS]',
+    '',
+    'Each flag has an environment variable; the flag wins.',
+    '',
+  ]
+  for (const flag of flags as readonly Flag[]) {
+    lines.push(`  --${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`)
+    lines.push(`      ${flag.help}`)
+    if (flag.name === 'help' || flag.name === 'version') continue
+    const fallback = flag.fallback === undefined ? '' : ` Default: ${flag.fallback}.`
+    lines.push(`      Environment: ${environmentName(flag.name)}.${fallback}`)
+  }
+  return lines.join('\n')
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+// The program's entry: argv and environment to configuration, configuration to a running process, signals to its end.
+// In:  command line, environment, signals.
+// Out: exit code 0 after a clean stop, 1 when it cannot work, 2 for a bad configuration.
+// Absent: what the roles do (program.ts composes them).
+
+import { readFileSync } from 'node:fs'
+import { describeConfig, readConfig, type Config } from './config.ts'
+import { messageOf, reactionTo } from './errors.ts'
+import { helpText } from './flags.ts'
+import { createLogger, type Logger } from './observe/logger.ts'
+import { startProgram } from './program.ts'
+import { armCrash } from './testing/crash.ts'
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** Ends the process for an error that waiting does not cure; a stack only for a bug of ours. */
+function fail(logger: Logger, error: unknown): never {
+  const known = reactionTo(error) !== undefined
+  const stack = error instanceof Error ? error.stack : undefined
+  logger.fatal(known ? {} : { stack }, messageOf(error))
+  process.exit(1)
+}
+
+async function run(config: Config): Promise<void> {
+  const logger = createLogger(config.logLevel, config.logFormat)
+  logger.info({ version: version(), config: describeConfig(config) }, 'configuration')
+  if (config.crashAt !== undefined) armCrash(config.crashAt)
+  const onFatal = (error: unknown): never => fail(logger, error)
+  process.on('uncaughtException', onFatal)
+  process.on('unhandledRejection', onFatal)
+
+  const starting = new AbortController()
+  let asked = false
+  const stopRequested = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (asked && signal === 'SIGINT') process.exit(130)
+        asked = true
+        starting.abort()
+        resolve(signal)
+      })
+    }
+  })
+  const program = await startProgram(config, logger, starting.signal, onFatal).catch((error: unknown) => {
+    if (starting.signal.aborted) process.exit(0)
+    return onFatal(error)
+  })
+  if (config.migrateOnly) return
+  const signal = await stopRequested
+  logger.info({ signal }, 'stopping')
+  await program.stop()
+  logger.info('stopped')
+  process.exit(0)
+}
+
+try {
+  const command = readConfig()
+  if (command.kind === 'help') process.stdout.write(`${helpText()}\n`)
+  else if (command.kind === 'version') process.stdout.write(`${version()}\n`)
+  else await run(command.config)
+} catch (error) {
+  if (reactionTo(error) !== 'exit') throw error
+  process.stderr.write(`${messageOf(error)}\nRun with --help to see every flag.\n`)
+  process.exit(2)
+}

@@ -1,0 +1,171 @@
+// One session with PostgreSQL, with its errors made into ours.
+// In:  a URL, SQL.
+// Out: rows as pg reads them; LedgerErrors that say what to do.
+// Absent: state kept on the session beyond a transaction (no SET, no prepared statements, no
+//         session
+//         locks), so that a pooler in transaction mode may stand in between.
+
+import pg from 'pg'
+import { LedgerError, messageOf } from '../errors.ts'
+import { databaseError } from './retry.ts'
+
+export interface ConnectOptions {
+  /** Shown in pg_stat_activity. */
+  applicationName: string
+  /** Cuts the connection when aborted, at any time. */
+  signal?: AbortSignal
+  /** How long to wait for the server to greet. */
+  connectSeconds?: number
+  /** How long to wait for the answer to one statement before the connection counts as lost. */
+  answerSeconds?: number
+}
+
+/** The result of one statement. */
+export interface StatementResult {
+  /** The command tag's word, such as `UPDATE`; what COMMIT did is `COMMIT` or `ROLLBACK`. */
+  command: string
+  /** Rows affected or returned. */
+  count: number
+  rows: Record<string, unknown>[]
+}
+
+/** Connects, or rejects with DATABASE_UNAVAILABLE, DATABASE_REFUSED or CONFIG_INVALID. */
+export async function connect(url: string, options: ConnectOptions): Promise<Connection> {
+  const where = describeDatabase(url)
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: options.applicationName,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: (options.connectSeconds ?? 10) * 1000,
+  })
+  const connection = new Connection(client, where, options)
+  try {
+    options.signal?.throwIfAborted()
+    await client.connect()
+    return connection
+  } catch (error) {
+    connection.destroy()
+    if (options.signal?.aborted) throw new LedgerError('STOPPING', 'Stopped while connecting.')
+    throw databaseError(error, where)
+  }
+}
+
+export class Connection {
+  /** For COPY, which works on pg's own protocol level. */
+  readonly client: pg.Client
+  /** The server's address and database, without user or password, for messages. */
+  readonly where: string
+  #lost: LedgerError | undefined
+  readonly #answerMilliseconds: number
+  readonly #release: () => void
+
+  /** Use `connect`. */
+  constructor(client: pg.Client, where: string, { signal, answerSeconds = 120 }: ConnectOptions) {
+    this.client = client
+    this.where = where
+    this.#answerMilliseconds = answerSeconds * 1000
+    // Without a listener a connection lost between statements would end the process.
+    client.on('error', (error) => this.#lose(error))
+    client.once('end', () => this.#lose(new Error('Connection terminated')))
+    const abort = () => this.destroy()
+    signal?.addEventListener('abort', abort, { once: true })
+    this.#release = () => signal?.removeEventListener('abort', abort)
+  }
+
+  /** Why this connection can no longer be used; `undefined` while it can. */
+  get lost(): LedgerError | undefined {
+    return this.#lost
+  }
+
+  /** Runs one statement and returns its rows. */
+  async query<Row>(text: string, values?: readonly unknown[]): Promise<Row[]> {
+    return (await this.execute(text, values)).rows as Row[]
+  }
+
+  /** Runs one statement. */
+  async execute(text: string, values?: readonly unknown[]): Promise<StatementResult> {
+    const result = await this.answer(() =>
+      values === undefined ? this.client.query(text) : this.client.query(text, [...values]),
+    )
+    return statementResult(result)
+  }
+
+  /**
+   * Sends several statements at once and returns the result of each: one round trip. They share a
+   * transaction unless they begin and end their own. Values can only be inlined, so the caller must
+   * have validated them.
+   */
+  async script(text: string): Promise<StatementResult[]> {
+    const results: unknown = await this.answer(() => this.client.query(text))
+    return (Array.isArray(results) ? results : [results]).map(statementResult)
+  }
+
+  /** Runs something on the client with our deadline and our errors. */
+  async answer<Result>(ask: () => Promise<Result>): Promise<Result> {
+    if (this.#lost !== undefined) throw this.#lost
+    const timer = setTimeout(() => {
+      this.#lose(new Error(`no answer within ${this.#answerMilliseconds / 1000} s`))
+      this.destroy()
+    }, this.#answerMilliseconds)
+    try {
+      return await ask()
+    } catch (error) {
+      throw this.#lost ?? databaseError(error, this.where)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Says goodbye. What was in flight is answered first. */
+  async close(): Promise<void> {
+    this.#release()
+    const timer = setTimeout(() => this.destroy(), 2_000)
+    await this.client.end().catch(() => {})
+    clearTimeout(timer)
+  }
+
+  /** Cuts the connection at once; the server rolls back what was not committed. */
+  destroy(): void {
+    this.#release()
+    this.#lose(new Error('Connection terminated by us'))
+    const { connection } = this.client as unknown as { connection: { stream: { destroy(): void } } }
+    connection.stream.destroy()
+  }
+
+  #lose(error: Error): void {
+    const mapped = databaseError(error, this.where)
+    this.#lost ??=
+      mapped instanceof LedgerError
+        ? mapped
+        : new LedgerError('DATABASE_UNAVAILABLE', `${this.where}: ${messageOf(error)}`, {
+            cause: error,
+          })
+  }
+}
+
+function statementResult(result: unknown): StatementResult {
+  const { command, rowCount, rows } = result as pg.QueryResult<Record<string, unknown>>
+  return { command, count: rowCount ?? 0, rows }
+}
+
+/**
+ * Checks a `--database-url` and returns it for messages: server and database, without user and
+ * password.
+ */
+export function describeDatabase(url: string): string {
+  const expected = 'expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE'
+  let parsed: URL
+  try {
+    // A URL with a user but no host means the local socket to PostgreSQL, and nothing to URL.
+    parsed = new URL(url.replace('@/', '@localhost/'))
+  } catch {
+    // The cause would quote the URL, and with it the password.
+    throw new LedgerError('CONFIG_INVALID', `--database-url: ${expected}, found no URL.`)
+  }
+  if (parsed.protocol !== 'postgresql:' && parsed.protocol !== 'postgres:') {
+    throw new LedgerError('CONFIG_INVALID', `--database-url: ${expected}, found ${parsed.protocol}`)
+  }
+  const host = parsed.searchParams.get('host') ?? (parsed.hostname || 'localhost')
+  return `PostgreSQL ${host}:${parsed.port || 5432}${parsed.pathname}`
+}

@@ -1,0 +1,283 @@
+// One worker: applies the records of its partitions to its database, a flush at a time, for ever.
+// In:  ToWorker messages; record bytes in the ring.
+// Out: committed flushes; FromWorker messages.
+// Absent: threads (thread.ts), the log, what is in the transaction (ledger/commit.ts).
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf, reactionTo, type ErrorCode, type LedgerError } from '../errors.ts'
+import { claim, readCheckpoints } from '../ledger/checkpoint.ts'
+import { commitFlush } from '../ledger/commit.ts'
+import type { Checkpoint, CheckpointStep, Flush, QuarantinedRecord } from '../ledger/flush.ts'
+import { flushQuarantineMax, flushRowsMax } from '../limits.ts'
+import type { Logger } from '../observe/logger.ts'
+import { connect, type Connection } from '../postgres/connection.ts'
+import { faultText } from '../record/fault.ts'
+import { entryBytes } from '../record/layout.ts'
+import { crashPoint } from '../testing/crash.ts'
+import { HeldPartitions } from './held.ts'
+import { slice, type FromWorker, type ThreadOptions, type ToWorker } from './protocol.ts'
+import { RepeatWatch } from './repeats.ts'
+import { RowEncoder } from './rows.ts'
+import { SliceQueue } from './slices.ts'
+
+export interface ApplierOptions extends ThreadOptions {
+  logger: Logger
+  post(message: FromWorker): void
+}
+
+/** The oldest slices of the queue, made into a flush. */
+interface Prepared {
+  flush: Flush
+  steps: CheckpointStep[]
+  slices: number
+  ringEnd: number
+  timestamps: Map<number, number>
+  repeats: number
+}
+
+const flushBytesMax = flushRowsMax * entryBytes
+const retryLeastMs = 50
+const retryMostMs = 2000
+
+// A flush is prepared from the head of the queue, and the head is dropped only when its outcome is known. So whatever
+// fails in between, preparing again skips what PostgreSQL has and takes the rest.
+export class Applier {
+  private readonly options: ApplierOptions
+  private readonly queue = new SliceQueue()
+  private readonly held = new HeldPartitions()
+  private readonly encoder: RowEncoder
+  private readonly repeats: RepeatWatch
+  private readonly ring: Uint8Array
+  private toClaim = new Set<number>()
+  private connection: Connection | undefined
+  /** The moves of a flush whose outcome is not known. */
+  private inFlight: readonly CheckpointStep[] = []
+  private stopping = false
+  private wake: () => void = () => undefined
+  private databaseReason: string | undefined
+
+  constructor(options: ApplierOptions) {
+    this.options = options
+    this.encoder = new RowEncoder(options.ring, options.buckets)
+    this.repeats = new RepeatWatch(options.buckets)
+    this.ring = new Uint8Array(options.ring)
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.kind) {
+      case 'assign':
+        for (const partition of message.partitions) this.toClaim.add(partition)
+        break
+      case 'revoke':
+        for (const partition of message.partitions) this.toClaim.delete(partition)
+        this.held.release(message.partitions)
+        break
+      case 'slices':
+        this.queue.push(message.slices)
+        break
+      case 'stop':
+        this.stopping = true
+        break
+    }
+    this.wake()
+  }
+
+  /** Runs until told to stop and nothing is left to apply. Rejects only for a bug of ours. */
+  async run(): Promise<void> {
+    let failures = 0
+    while (!(this.stopping && this.queue.length === 0)) {
+      if (this.toClaim.size === 0 && this.queue.length === 0) {
+        await this.nextMessage()
+        continue
+      }
+      try {
+        await this.work()
+        failures = 0
+      } catch (error) {
+        await this.react(error, failures++)
+      }
+    }
+    await this.connection?.close()
+  }
+
+  private nextMessage(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve
+    })
+  }
+
+  private async work(): Promise<void> {
+    const connection = (this.connection ??= await this.connectAgain())
+    if (this.toClaim.size > 0) await this.claim(connection)
+    const prepared = this.prepare()
+    if (prepared) await this.commit(connection, prepared)
+  }
+
+  private async react(error: unknown, failures: number): Promise<void> {
+    const reaction = reactionTo(error)
+    if (reaction !== 'retry' && reaction !== 'exit') throw error
+    const { code, message } = error as LedgerError
+    const connection = this.connection
+    this.connection = undefined
+    await connection?.close().catch(() => undefined)
+    if (reaction === 'exit') this.options.post({ kind: 'fatal', code, reason: message })
+    if (this.databaseReason !== message) {
+      this.databaseReason = message
+      this.options.post({ kind: 'database', reason: message })
+    }
+    const wait = Math.min(retryMostMs, retryLeastMs * 2 ** Math.min(failures, 10))
+    await delay(wait * (0.5 + Math.random()))
+  }
+
+  /**
+   * A new connection. What happened to a flush under way on the last one is unknown, and a database that crashed may
+   * have lost commits (they are asynchronous): so what PostgreSQL says now is taken for what is.
+   */
+  private async connectAgain(): Promise<Connection> {
+    const { databaseUrl, worker } = this.options
+    const connection = await connect(databaseUrl, { applicationName: `ledger worker ${worker}` })
+    try {
+      const partitions = this.held.partitions
+      if (partitions.length > 0) {
+        this.reconcile(await readCheckpoints(connection, partitions), partitions)
+      }
+    } catch (error) {
+      await connection.close().catch(() => undefined)
+      throw error
+    }
+    if (this.databaseReason !== undefined) {
+      this.databaseReason = undefined
+      this.options.post({ kind: 'database', reason: undefined })
+    }
+    return connection
+  }
+
+  /** Takes what PostgreSQL says of `asked` partitions for what is, the outcome of the last flush included. */
+  private reconcile(checkpoints: readonly Checkpoint[], asked: readonly number[]): void {
+    const { confirmed, rewound, lost } = this.held.reconcile(checkpoints, this.inFlight)
+    this.inFlight = []
+    if (confirmed.length > 0) {
+      this.options.post({ kind: 'confirmed', positions: Float64Array.from(confirmed.flat()) })
+    }
+    if (rewound.length > 0) {
+      this.options.logger.warn({ positions: rewound }, 'reading again from the checkpoints')
+      this.options.post({ kind: 'read-from', positions: rewound })
+    }
+    if (lost.length > 0) {
+      const owners = [...new Set(lost.map(({ owner }) => owner))].join(', ')
+      const partitions = lost.map(({ partition }) => partition)
+      this.options.post({ kind: 'fenced', partitions, reason: `claimed by ${owners}` })
+    }
+    const found = new Set(checkpoints.map(({ partition }) => partition))
+    const gone = asked.filter((partition) => !found.has(partition))
+    if (gone.length > 0) {
+      this.held.release(gone)
+      this.halt(gone, 'CHECKPOINT_GONE', 'expected a row in ledger.checkpoints, found none')
+    }
+  }
+
+  private halt(partitions: readonly number[], code: ErrorCode, reason: string): void {
+    this.options.post({ kind: 'halted', partitions, code, reason })
+  }
+
+  private async claim(connection: Connection): Promise<void> {
+    const { owner, logIdentity } = this.options
+    const partitions = [...this.toClaim]
+    try {
+      const checkpoints = await claim(connection, { partitions, owner, logIdentity })
+      crashPoint('after-claim')
+      const wanted = checkpoints.filter(({ partition }) => this.toClaim.delete(partition))
+      this.options.post({ kind: 'read-from', positions: this.held.claim(wanted) })
+    } catch (error) {
+      if (reactionTo(error) !== 'halt') throw error
+      for (const partition of partitions) this.toClaim.delete(partition)
+      this.halt(partitions, (error as LedgerError).code, messageOf(error))
+    }
+  }
+
+  /** The head of the queue as a flush; undefined, and the head dropped, when none of it is wanted any more. */
+  private prepare(): Prepared | undefined {
+    const { encoder, held } = this
+    const ends = new Map<number, number>()
+    const timestamps = new Map<number, number>()
+    const quarantined: QuarantinedRecord[] = []
+    let slices = 0
+    let ringEnd = 0
+    encoder.begin()
+    this.queue.visit((numbers, at) => {
+      const partition = numbers[at + slice.partition]
+      const offset = numbers[at + slice.offset]
+      const wanted = held.wants(partition, numbers[at + slice.generation], offset)
+      if (wanted && !this.add(numbers, at, quarantined)) return false
+      if (wanted) {
+        ends.set(partition, offset + 1)
+        timestamps.set(partition, numbers[at + slice.timestamp])
+      }
+      ringEnd = numbers[at + slice.ringEnd]
+      slices++
+      return true
+    })
+    if (slices === 0) return undefined
+    if (ends.size === 0) {
+      this.queue.drop(slices)
+      this.options.post({ kind: 'released', ringEnd })
+      return undefined
+    }
+    const steps = [...ends].map(([partition, to]) => held.step(partition, to)).filter((s) => !!s)
+    const buckets = encoder.finish((bucket) => this.repeats.expected(bucket))
+    const flush = { steps, buckets, quarantined }
+    return { flush, steps, slices, ringEnd, timestamps, repeats: encoder.repeats }
+  }
+
+  /** Adds a record to the flush, or to its quarantine; false when it must wait for the next flush. */
+  private add(numbers: Float64Array, at: number, quarantined: QuarantinedRecord[]): boolean {
+    const length = numbers[at + slice.length]
+    const hasRoom = this.encoder.hasRoomFor(length)
+    if (!hasRoom && this.encoder.count > 0) return false
+    if (quarantined.length >= flushQuarantineMax) return false
+    const partition = numbers[at + slice.partition]
+    const timestamp = numbers[at + slice.timestamp]
+    const start = numbers[at + slice.start]
+    const added = hasRoom
+      ? this.encoder.add(partition, timestamp, start, length)
+      : { position: 0, expected: `at most ${flushBytesMax} bytes`, found: `${length}` }
+    if (typeof added === 'number') {
+      numbers[at + slice.length] = added
+    } else {
+      const bytes = Buffer.from(this.ring.slice(start, start + length))
+      const offset = numbers[at + slice.offset]
+      quarantined.push({ partition, offset, timestamp, reason: faultText(added), bytes })
+    }
+    return true
+  }
+
+  private async commit(connection: Connection, prepared: Prepared): Promise<void> {
+    const started = performance.now()
+    this.inFlight = prepared.steps
+    const outcome = await commitFlush(connection, prepared.flush)
+    if (outcome.kind === 'stale') {
+      const asked = prepared.steps.map(({ partition }) => partition)
+      this.reconcile(outcome.checkpoints, asked)
+      return
+    }
+    this.inFlight = []
+    this.held.advance(prepared.steps)
+    this.queue.drop(prepared.slices)
+    this.repeats.saw(prepared.flush.buckets, outcome.mergedBuckets)
+    const positions = prepared.steps.flatMap(({ partition, to }) => {
+      return [partition, to, prepared.timestamps.get(partition) ?? 0]
+    })
+    this.options.post({
+      kind: 'progress',
+      ringEnd: prepared.ringEnd,
+      positions: Float64Array.from(positions),
+      inserted: outcome.inserted,
+      duplicates: outcome.duplicates + prepared.repeats,
+      conflicts: outcome.conflicts,
+      quarantined: prepared.flush.quarantined.length,
+      mergedBuckets: outcome.mergedBuckets.length,
+      rows: prepared.flush.buckets.reduce((rows, bucket) => rows + bucket.rows, 0),
+      seconds: (performance.now() - started) / 1000,
+    })
+  }
+}

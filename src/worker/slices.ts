@@ -1,0 +1,44 @@
+// The records waiting in a worker's ring, in order of arrival, as the numbers they came as.
+// In:  messages of slices.
+// Out: the oldest ones, looked at first and dropped when applied, so that a failed flush can look again.
+// Absent: the bytes of the records.
+
+import { sliceFields } from './protocol.ts'
+
+export class SliceQueue {
+  private messages: Float64Array[] = []
+  /** Index into the first message of the oldest slice. */
+  private at = 0
+  private slices = 0
+
+  get length(): number {
+    return this.slices
+  }
+
+  push(message: Float64Array): void {
+    if (message.length === 0) return
+    this.messages.push(message)
+    this.slices += message.length / sliceFields
+  }
+
+  /** Calls `visit` with each slice, oldest first, as (numbers, index of its first), until it returns false. */
+  visit(visit: (numbers: Float64Array, at: number) => boolean): void {
+    let at = this.at
+    for (const message of this.messages) {
+      for (; at < message.length; at += sliceFields) if (!visit(message, at)) return
+      at = 0
+    }
+  }
+
+  /** Forgets the oldest `count` slices. */
+  drop(count: number): void {
+    this.slices -= count
+    this.at += count * sliceFields
+    let whole = 0
+    while (whole < this.messages.length && this.at >= this.messages[whole].length) {
+      this.at -= this.messages[whole].length
+      whole++
+    }
+    if (whole > 0) this.messages = this.messages.slice(whole)
+  }
+}

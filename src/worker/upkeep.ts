@@ -1,0 +1,61 @@
+// What must happen now and then beside the flushes: releasing the log, and creating the leaves of days to come.
+// In:  the databases, the log.
+// Out: Log.release with what PostgreSQL has on disk; leaves ahead of time.
+// Absent: progress of the flushes; none of this is on their way.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf } from '../errors.ts'
+import { durableCheckpoints } from '../ledger/checkpoint.ts'
+import { ensureLeaves, spanAround } from '../ledger/leaves.ts'
+import type { Log } from '../log/log.ts'
+import type { Logger } from '../observe/logger.ts'
+import { connect, type Connection } from '../postgres/connection.ts'
+
+const releaseIntervalMs = 2000
+const leavesIntervalMs = 3_600_000
+
+export interface UpkeepOptions {
+  log: Log
+  databaseUrls: readonly string[]
+  /** The partitions this process works on. */
+  partitions(): readonly number[]
+  logger: Logger
+}
+
+/** Runs until the signal is aborted. Failures are logged and retried: nothing here is urgent. */
+export async function runUpkeep(options: UpkeepOptions, signal: AbortSignal): Promise<void> {
+  await Promise.all(options.databaseUrls.map((url) => keepUp(options, url, signal)))
+}
+
+async function keepUp(options: UpkeepOptions, url: string, signal: AbortSignal): Promise<void> {
+  let connection: Connection | undefined
+  let leavesDue = 0
+  let failing = false
+  while (!signal.aborted) {
+    try {
+      connection ??= await connect(url, { applicationName: 'ledger upkeep', signal })
+      if (Date.now() >= leavesDue) {
+        const skipped = await ensureLeaves(connection, spanAround(new Date()))
+        if (skipped.length > 0) options.logger.warn({ skipped }, 'leaves skipped: slower, never wrong')
+        leavesDue = Date.now() + leavesIntervalMs
+      }
+      await release(options, connection)
+      failing = false
+    } catch (error) {
+      if (!failing) options.logger.warn({ reason: messageOf(error) }, 'upkeep failed, retrying')
+      failing = true
+      await connection?.close().catch(() => undefined)
+      connection = undefined
+    }
+    await delay(releaseIntervalMs, undefined, { signal }).catch(() => undefined)
+  }
+  await connection?.close().catch(() => undefined)
+}
+
+async function release({ log, partitions }: UpkeepOptions, connection: Connection): Promise<void> {
+  const own = new Set(partitions())
+  const durable = await durableCheckpoints(connection)
+  const positions = durable.filter(({ partition }) => own.has(partition))
+  if (positions.length === 0) return
+  await log.release(new Map(positions.map((one) => [one.partition, one.nextOffset])))
+}
