@@ -15,7 +15,7 @@ export interface HttpRequest {
   contentType: string
   /** Value of a header, by lower-case name; '' when absent. Only names listed in `Route.headers` can be asked for. */
   header(name: string): string
-  /** Empty for GET. Valid until the handler's reply resolves. */
+  /** Empty for GET. Valid until `handle` returns, so before its first `await`: the buffer then takes another body. */
   body: Uint8Array
   /** Aborted when the client goes away. */
   signal: AbortSignal
@@ -37,6 +37,8 @@ export interface Route {
   path: string
   /** Media types a POST body may have. */
   accepts?: readonly string[]
+  /** Media type of a successful reply, for the check of `Accept`; application/json unless given. */
+  produces?: string
   /** Further request headers the handler reads, lower case. */
   headers?: readonly string[]
   /** May reject with LedgerError (mapped to a problem document) or any other error (500, logged). */
