@@ -15,7 +15,7 @@ import { readInt64 } from '../bytes/int64.ts'
 import { readUuid, uuidTextBytes } from '../bytes/uuid.ts'
 import { accountIdAt, amountAt, idAt } from '../record/layout.ts'
 import type { RequestFault } from './batch.ts'
-import { byteAt, excerpt, isText, readText, skipSpace, type Text } from './json-text.ts'
+import { byteAt, excerpt, isText, isWordByte, readText, skipSpace, type Text } from './json-text.ts'
 
 const quote = 0x22
 const comma = 0x2c
@@ -25,7 +25,7 @@ const closeBrace = 0x7d
 
 /** Four characters as a little-endian word. */
 function word(characters: string): number {
-  return new DataView(new TextEncoder().encode(characters).buffer).getInt32(0, true)
+  return Buffer.from(characters).readInt32LE()
 }
 
 // Keys are compared by words, which overlap where a length is no multiple of four.
@@ -162,14 +162,10 @@ function readValue(
   if (field === amountField) {
     if (byteAt(source, at) === quote) return readQuotedAmount(source, at, entries, entryAt)
     const next = readInt64(source, at, source.byteLength, entries, entryAt + amountAt)
-    return next >= 0 && goesOn(byteAt(source, next)) ? -1 : next
+    // What goes on after its digits is no integer: 1.0, 1e3, 01.
+    return next >= 0 && isWordByte(byteAt(source, next)) ? -1 : next
   }
   return readQuotedUuid(source, at, entries, entryAt + (field === idField ? idAt : accountIdAt))
-}
-
-/** Whether a number goes on after its digits, so that `1.0`, `1e3` and `01` are faults of the value. */
-function goesOn(byte: number): boolean {
-  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2e || byte === 0x45 || byte === 0x65
 }
 
 function readQuotedUuid(source: DataView, at: number, target: DataView, targetAt: number): number {

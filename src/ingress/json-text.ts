@@ -162,7 +162,7 @@ function tokenEnd(body: DataView, at: number, limit: number): number {
 }
 
 /** Letters, digits, signs and dots, and every byte beyond ASCII: what a number or a word is made of. */
-function isWordByte(byte: number): boolean {
+export function isWordByte(byte: number): boolean {
   const letter = byte | 0x20
   if (letter >= 0x61 && letter <= 0x7a) return true
   return (

@@ -36,14 +36,6 @@ export function checkLayout({ buckets, databases }: Layout): void {
   }
 }
 
-/**
- * The bucket of a log partition. Both are the same hash of the account, modulo 128 and modulo a
- * divisor of 128, so all accounts of a partition fall into one bucket.
- */
-export function bucketOf(partition: number, buckets: number): number {
-  return partition % buckets
-}
-
 /** The database that holds a bucket. */
 export function databaseOf(bucket: number, { buckets, databases }: Omit<Layout, 'databaseIndex'>) {
   return Math.floor((bucket * databases) / buckets)

@@ -6,6 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LedgerError } from '../errors.ts'
+import type { Logger } from '../observe/logger.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { databaseError, sqlState } from '../postgres/retry.ts'
 import { bucketTable, bucketsOf, defaultLeafTable } from './buckets.ts'
@@ -47,10 +48,14 @@ export function spanAround(now: Date): LeafSpan {
 
 /**
  * Creates the day leaves of every bucket of this database that do not exist yet. Safe beside
- * flushes and beside itself. Returns what was skipped, because rows of that day already are in the
- * default leaf or because the default leaf was busy for too long.
+ * flushes and beside itself. Warns of, and returns, what was skipped: rows of that day already are
+ * in the default leaf, or the default leaf was busy for too long.
  */
-export async function ensureLeaves(connection: Connection, span: LeafSpan): Promise<SkippedLeaf[]> {
+export async function ensureLeaves(
+  connection: Connection,
+  logger: Pick<Logger, 'warn'>,
+  span: LeafSpan = spanAround(new Date()),
+): Promise<SkippedLeaf[]> {
   const layout = await readLayout(connection)
   const existing = await existingTables(connection)
   const skipped: SkippedLeaf[] = []
@@ -60,6 +65,12 @@ export async function ensureLeaves(connection: Connection, span: LeafSpan): Prom
       const reason = await createLeaf(connection, bucket, day)
       if (reason !== undefined) skipped.push({ bucket, day: isoDay(day), reason })
     }
+  }
+  if (skipped.length > 0) {
+    logger.warn(
+      { skipped },
+      'some day leaves could not be created; their rows go to the default leaf',
+    )
   }
   return skipped
 }

@@ -5,7 +5,17 @@
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -66,8 +76,8 @@ async function create(
   sync: boolean,
 ): Promise<void> {
   const unique = randomBytes(6).toString('hex')
-  const draft = join(root, `new-${unique}`)
-  const passwordFile = join(root, `password-${unique}`)
+  const draft = join(root, `${draftPrefix}${unique}`)
+  const passwordFile = `${draft}.password`
   try {
     await writeFile(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
     await user.own(passwordFile)
@@ -85,12 +95,23 @@ async function create(
     ]
     await run(user, binaries.initdb, sync ? args : [...args, '--no-sync'])
     await rename(passwordFile, join(draft, 'ledger.password'))
-    await rename(draft, data).catch(async (error: unknown) => {
-      if (!(await exists(join(data, 'PG_VERSION')))) throw error
-    })
+    await rename(draft, data)
+  } catch (error) {
+    // Another program may have been faster, and then its cluster is as good.
+    if (!(await exists(join(data, 'PG_VERSION')))) throw error
   } finally {
     await rm(passwordFile, { force: true })
     await rm(draft, { recursive: true, force: true })
+  }
+}
+
+const draftPrefix = 'new-'
+
+/** Removes what creations that were cut short have left. */
+export async function removeDrafts({ directory }: Cluster): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(draftPrefix)) continue
+    await rm(join(directory, name), { recursive: true, force: true })
   }
 }
 

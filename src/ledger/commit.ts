@@ -1,0 +1,164 @@
+// The one transaction that applies a flush: rows, conflicts, quarantine and checkpoints, or
+// nothing.
+// In:  a Flush, and a connection nobody else uses meanwhile.
+// Out: what became of it.
+// Absent: retrying, policy on when to merge (worker/repeats.ts), how rows are encoded.
+
+import assert from 'node:assert/strict'
+import { LedgerError } from '../errors.ts'
+import type { Connection } from '../postgres/connection.ts'
+import { copyIn } from '../postgres/copy.ts'
+import { sqlState } from '../postgres/retry.ts'
+import { crashPoint } from '../testing/crash.ts'
+import { bucketTable } from './buckets.ts'
+import { assertPartition, readCheckpoints } from './checkpoint.ts'
+import type { BucketRows, CheckpointStep, Flush, FlushOutcome, QuarantinedRecord } from './flush.ts'
+import { mergeBucket, type MergeCounts } from './merge.ts'
+
+/**
+ * Applies the flush. Its buffers may be used again when this settles.
+ *
+ * Rejects with DATABASE_UNAVAILABLE when the outcome is unknown, or when PostgreSQL could not take
+ * the flush for a reason that passes. After any rejection the connection is closed: connect again,
+ * and go on from what `readCheckpoints` says.
+ */
+export async function commitFlush(connection: Connection, flush: Flush): Promise<FlushOutcome> {
+  try {
+    if (!(await moveCheckpoints(connection, flush.steps))) {
+      await connection.execute('ROLLBACK')
+      const asked = flush.steps.map(({ partition }) => partition)
+      return { kind: 'stale', checkpoints: await readCheckpoints(connection, asked) }
+    }
+    crashPoint('before-copy')
+    for (const record of flush.quarantined) await quarantine(connection, record)
+    const counts = await writeBuckets(connection, flush.buckets)
+    crashPoint('after-copy')
+    crashPoint('before-commit')
+    const { command } = await connection.execute('COMMIT')
+    // COMMIT of a transaction that has failed is answered without an error, by ROLLBACK.
+    assert.equal(command, 'COMMIT')
+    crashPoint('after-commit')
+    return { kind: 'committed', ...counts }
+  } catch (error) {
+    connection.destroy()
+    throw leafRace(connection, error) ?? error
+  }
+}
+
+/**
+ * Begins the transaction and moves all checkpoints, in one round trip; false when not every one of
+ * them was where the flush expects it. This is the fence. It comes first, so that a process which
+ * has lost a partition learns it before it has written a row, and because the row locks it takes
+ * make every rival wait for our outcome.
+ *
+ * synchronous_commit = off: a crash of PostgreSQL may forget the newest commits, but always rows
+ * and checkpoints together, and the log still has what the checkpoint does not cover.
+ */
+async function moveCheckpoints(
+  connection: Connection,
+  steps: readonly CheckpointStep[],
+): Promise<boolean> {
+  const list = (values: readonly number[]) => {
+    for (const value of values) assert(Number.isSafeInteger(value) && value >= 0, `${value}`)
+    return `'{${values.join(',')}}'`
+  }
+  const partitions = steps.map(({ partition }) => partition)
+  partitions.forEach(assertPartition)
+  assert(steps.length > 0, 'a flush moves at least one checkpoint')
+  assert.equal(new Set(partitions).size, steps.length, 'a flush moves each checkpoint once')
+  const results = await connection.script(`
+    BEGIN;
+    SET LOCAL synchronous_commit = off;
+    UPDATE ledger.checkpoints AS c SET next_offset = s.target, updated_at = now()
+    FROM unnest(
+      ${list(partitions)}::int[],
+      ${list(steps.map(({ from }) => from))}::bigint[],
+      ${list(steps.map(({ to }) => to))}::bigint[],
+      ${list(steps.map(({ epoch }) => epoch))}::bigint[]
+    ) AS s (partition, source, target, epoch)
+    WHERE c.partition = s.partition AND c.next_offset = s.source AND c.epoch = s.epoch`)
+  return results[2]?.count === steps.length
+}
+
+/** One statement a record, since each may hold a megabyte. */
+async function quarantine(connection: Connection, record: QuarantinedRecord): Promise<void> {
+  await connection.execute(
+    `INSERT INTO ledger.quarantine
+       (log_identity, partition, log_offset, reason, bytes, created_at)
+     SELECT log_identity, partition, $2, $3, $4, to_timestamp($5::float8 / 1000)
+     FROM ledger.checkpoints WHERE partition = $1
+     ON CONFLICT DO NOTHING`,
+    [
+      record.partition,
+      record.offset,
+      // The one character that a text of PostgreSQL cannot hold.
+      record.reason.replaceAll('\0', '\\0'),
+      Buffer.from(record.bytes.buffer, record.bytes.byteOffset, record.bytes.byteLength),
+      record.timestamp,
+    ],
+  )
+}
+
+type RowCounts = MergeCounts & { mergedBuckets: number[] }
+
+/**
+ * Each bucket goes straight into its table behind a savepoint, so that a key which is there already
+ * sends only this bucket the slow way. The savepoint travels with the COPY and costs nothing
+ * measurable (bench/copy.mjs).
+ */
+async function writeBuckets(
+  connection: Connection,
+  buckets: readonly BucketRows[],
+): Promise<RowCounts> {
+  const total: RowCounts = { inserted: 0, duplicates: 0, conflicts: 0, mergedBuckets: [] }
+  let savepoint = 'SAVEPOINT bucket'
+  for (const rows of buckets) {
+    if (!rows.mayRepeat) {
+      const copied = await copyBucket(connection, savepoint, rows)
+      savepoint = 'RELEASE bucket; SAVEPOINT bucket'
+      if (copied) {
+        total.inserted += rows.rows
+        continue
+      }
+    }
+    const counts = await mergeBucket(connection, rows)
+    total.inserted += counts.inserted
+    total.duplicates += counts.duplicates
+    total.conflicts += counts.conflicts
+    total.mergedBuckets.push(rows.bucket)
+  }
+  return total
+}
+
+/** False when a key was there already; the transaction is then as it was before. */
+async function copyBucket(
+  connection: Connection,
+  savepoint: string,
+  { bucket, rows, copy }: BucketRows,
+): Promise<boolean> {
+  const table = bucketTable(bucket)
+  const sql = `${savepoint};
+    COPY ${table} (account_id, id, amount, created_at) FROM STDIN (FORMAT binary)`
+  try {
+    const copied = await copyIn(connection, sql, [copy])
+    assert.equal(copied, rows, `rows copied into ${table}`)
+    return true
+  } catch (error) {
+    if (sqlState(error) !== '23505') throw error
+    await connection.execute('ROLLBACK TO bucket')
+    return false
+  }
+}
+
+/**
+ * While a day leaf is being attached, a COPY that began before may route a row of that day to the
+ * default leaf, which no longer takes it. The next attempt finds the new leaf. Any other row that
+ * does not fit its table is a bug.
+ */
+function leafRace(connection: Connection, error: unknown): LedgerError | undefined {
+  if (sqlState(error) !== '23514') return undefined
+  const { table } = error as { table?: string }
+  if (table === undefined || !table.endsWith('_default')) return undefined
+  const message = `${connection.where}: a day leaf was created beside ${table} during the flush.`
+  return new LedgerError('DATABASE_UNAVAILABLE', message, { cause: error })
+}

@@ -1,0 +1,72 @@
+// The slow way into a bucket, for rows whose keys may be there already.
+// In:  a bucket's rows, within an open transaction.
+// Out: new rows in the ledger, differing ones in ledger.conflicts, and how many of each.
+// Absent: the transaction itself (commit.ts).
+
+import assert from 'node:assert/strict'
+import type { Connection } from '../postgres/connection.ts'
+import { copyIn } from '../postgres/copy.ts'
+import { crashPoint } from '../testing/crash.ts'
+import { bucketTable } from './buckets.ts'
+import type { BucketRows } from './flush.ts'
+
+export interface MergeCounts {
+  inserted: number
+  duplicates: number
+  conflicts: number
+}
+
+/**
+ * COPY puts the rows into a temporary table in the order of the flush, so ctid is the order of the
+ * log among equal keys, and the first of them wins. Then INSERT … ON CONFLICT DO NOTHING takes what
+ * is new, and what stands in the ledger with another amount becomes a conflict: once for each
+ * amount, however often it is replayed.
+ *
+ * The temporary table has no statistics, and PostgreSQL would gladly hash or sort the whole bucket
+ * to join with it: only looking keys up is left to it.
+ */
+export async function mergeBucket(
+  connection: Connection,
+  { bucket, rows, copy }: BucketRows,
+): Promise<MergeCounts> {
+  const table = bucketTable(bucket)
+  const copied = await copyIn(
+    connection,
+    `SET LOCAL enable_hashjoin = off;
+     SET LOCAL enable_mergejoin = off;
+     CREATE TEMPORARY TABLE incoming
+       (account_id uuid, id uuid, amount bigint, created_at timestamptz);
+     COPY pg_temp.incoming FROM STDIN (FORMAT binary)`,
+    [copy],
+  )
+  assert.equal(copied, rows, `rows copied for ${table}`)
+  crashPoint('during-merge')
+  const { count: inserted } = await connection.execute(`
+    INSERT INTO ${table} (account_id, id, amount, created_at)
+    SELECT DISTINCT ON (account_id, id) account_id, id, amount, created_at
+    FROM pg_temp.incoming ORDER BY account_id, id, ctid
+    ON CONFLICT (account_id, id) DO NOTHING`)
+  const conflicts = inserted === rows ? 0 : await recordConflicts(connection, table)
+  await connection.execute('DROP TABLE pg_temp.incoming')
+  return { inserted, duplicates: rows - inserted - conflicts, conflicts }
+}
+
+/**
+ * Records the rows whose amount is not the one in the ledger, and returns how many of them came in.
+ */
+async function recordConflicts(connection: Connection, table: string): Promise<number> {
+  const [found] = await connection.query<{ count: string }>(`
+    WITH differing AS MATERIALIZED (
+      SELECT i.account_id, i.id, i.amount, i.created_at, t.amount AS recorded_amount
+      FROM pg_temp.incoming i JOIN ${table} t ON t.account_id = i.account_id AND t.id = i.id
+      WHERE t.amount <> i.amount
+    ), recorded AS (
+      INSERT INTO ledger.conflicts (account_id, id, amount, recorded_amount, created_at)
+      SELECT DISTINCT ON (account_id, id, amount)
+        account_id, id, amount, recorded_amount, created_at
+      FROM differing ORDER BY account_id, id, amount, created_at
+      ON CONFLICT (account_id, id, amount) DO NOTHING
+    )
+    SELECT count(*) FROM differing`)
+  return Number(found?.count)
+}
