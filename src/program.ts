@@ -17,7 +17,9 @@ import type { Logger } from './observe/logger.ts'
 import { collectProcessMetrics } from './observe/metrics.ts'
 import { startReport } from './observe/report.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres/embedded.ts'
-import { openQuery, type Query } from './query/query.ts'
+import { LedgerReader } from './ledger/queries.ts'
+import { queryRoutes } from './query/routes.ts'
+import { ByteBudget } from './http/budget.ts'
 import { partitionCount } from './record/layout.ts'
 import { migrateAll, Workers } from './worker/workers.ts'
 
@@ -31,7 +33,7 @@ interface Parts {
   postgres?: EmbeddedPostgres
   log?: Log
   ingress?: Ingress
-  query?: Query
+  reader?: LedgerReader
   workers?: Workers
   server?: HttpServer
   stopReport?: () => void
@@ -89,8 +91,11 @@ async function start(
   }
   collectProcessMetrics()
   const { log } = parts
-  if (log && wants('ingress')) parts.ingress = await openIngress(config, log, logger)
-  if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
+  const budget = new ByteBudget(config.inflightBytesMax)
+  if (log && wants('ingress')) {
+    parts.ingress = await openIngress({ ...config, log, budget, logger })
+  }
+  if (wants('query')) parts.reader = new LedgerReader({ databaseUrls, buckets: config.buckets })
   const workers = log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
   if (workers) parts.workers = workers
   const probes = [() => log?.unavailable(), () => workers?.reasons().join('; ') || undefined]
@@ -99,13 +104,13 @@ async function start(
     routes: [
       ...healthRoutes(probes),
       ...(parts.ingress?.routes ?? []),
-      ...(parts.query?.routes ?? []),
+      ...(parts.reader ? queryRoutes(parts.reader) : []),
     ],
     limits: {
       bodyBytesMax: config.bodyBytesMax,
-      inflightBytesMax: config.inflightBytesMax,
-      requestDeadlineMs: config.requestTimeoutMs,
+      bodyDeadlineMs: config.requestTimeoutMs,
     },
+    budget,
     logger,
   })
   await workers?.start(signal)
@@ -158,7 +163,7 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
   const place = {
     listen: server.address,
     postsBatches: parts.ingress !== undefined,
-    readsAccounts: parts.query !== undefined,
+    readsAccounts: parts.reader !== undefined,
     dataDir: ownsData ? config.dataDir : undefined,
     databaseUrl: postgres?.url,
   }
@@ -172,7 +177,7 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
  */
 async function stop(config: Config, logger: Logger, parts: Parts): Promise<void> {
   const signal = AbortSignal.timeout(config.shutdownTimeoutMs * 0.9)
-  const { server, ingress, query, workers, log, postgres } = parts
+  const { server, ingress, reader, workers, log, postgres } = parts
   parts.stopReport?.()
   server?.stopListening()
   await ingress?.stop()
@@ -181,7 +186,7 @@ async function stop(config: Config, logger: Logger, parts: Parts): Promise<void>
     if (config.brokers === undefined) await workers.drain(signal)
     await workers.stop(signal)
   }
-  await query?.close()
+  await reader?.close()
   await log?.close().catch((error: unknown) => {
     logger.error({ reason: messageOf(error) }, 'log did not close cleanly')
   })
