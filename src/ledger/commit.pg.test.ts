@@ -252,3 +252,18 @@ test('COPY data that PostgreSQL cannot read is a bug, and nothing of its flush i
   connection = await openConnection(url)
   await checkLedger([])
 })
+
+test('a flush leaves nothing on its session, so a pooler may lend it to another', async () => {
+  const known = entry(1n)
+  await apply([known])
+  await apply([known, entry(1n)])
+  const left = await connection.query(
+    `SELECT current_setting('synchronous_commit') AS commit,
+       current_setting('enable_hashjoin') AS join,
+       (SELECT count(*)::int FROM pg_prepared_statements) AS prepared,
+       (SELECT count(*)::int FROM pg_locks
+        WHERE pid = pg_backend_pid() AND locktype = 'advisory') AS locks,
+       to_regclass('pg_temp.incoming')::text AS temporary`,
+  )
+  assert.deepEqual(left, [{ commit: 'on', join: 'on', prepared: 0, locks: 0, temporary: null }])
+})
