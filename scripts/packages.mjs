@@ -10,7 +10,7 @@ import { SetupError, root, run, runNode, say, tail } from './run.mjs'
 const modules = path.join(root, 'node_modules')
 
 export async function installPackages() {
-  if (!packagesMatchLock()) {
+  if (!isBorrowed() && !packagesMatchLock()) {
     say('Installing npm packages from package-lock.json.')
     warnOfOldLibc()
     const flags = ['--ignore-scripts', '--include=dev', '--include=optional', '--no-audit']
@@ -24,6 +24,11 @@ export async function installPackages() {
 export function npm(args, options) {
   const cli = process.env.npm_execpath ?? ''
   return cli.endsWith('npm-cli.js') ? runNode([cli, ...args], options) : run('npm', args, options)
+}
+
+/** A linked node_modules belongs to another working tree, and npm would empty it there. */
+function isBorrowed() {
+  return fs.lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() === true
 }
 
 /**

@@ -45,7 +45,7 @@ async function run(config: Config): Promise<void> {
       })
     }
   })
-  const program = await startProgram(config, logger, starting.signal).catch((error: unknown) => {
+  const program = await startProgram(config, logger, starting.signal, onFatal).catch((error: unknown) => {
     if (starting.signal.aborted) process.exit(0)
     return onFatal(error)
   })

@@ -1,12 +1,16 @@
-// Checks that a log record is a TransactionBatch of its partition, and finds its entries.
+// Checks that a log record is a TransactionBatch of its partition, and leaves it as canonical
+// entries.
 // In:  record bytes in the worker's ring, in any valid protobuf encoding.
-// Out: where each entry begins, as canonical bytes; or a fault, and the record untouched.
-// Absent: an object per transaction, exceptions, copies of records that are canonical already (all of ours are).
+// Out: how many entries there are, back to back from where the record begins; or a fault, and the
+//      record untouched.
+// Absent: an object per transaction, exceptions, copies of records that are canonical already (all
+//         of ours are).
 
 /*
- * A valid entry has all three fields, so the canonical encoding is the shortest there is: a record in another encoding
- * is rewritten where it stands and never needs more room than it had. Readers therefore find the fields of every
- * entry at the offsets of layout.ts, whoever wrote the record.
+ * A valid entry has all three fields, so the canonical encoding is the shortest there is: a record
+ * in another encoding is rewritten where it stands and never needs more room than it had. Readers
+ * therefore find entry i at start + i * entryBytes, with its fields at the offsets of layout.ts,
+ * whoever wrote the record.
  */
 
 import { decodeEntry } from './decode.ts'
@@ -16,36 +20,25 @@ import { accountIdAt, amountAt, entryBytes } from './layout.ts'
 import { partitionOf } from './partition.ts'
 
 /**
- * Walks the record that fills `start` to `end` and writes the position in `bytes` of each entry to `positions`, from
- * index `first` on. Returns the index after the last; or a fault, whose position counts from `start`, and then what
- * was written to `positions` means nothing. No entry is shorter than entryBytes, so there are at most
- * (end - start) / entryBytes of them. The caller must own the bytes, since a foreign encoding is rewritten.
+ * Walks the record that fills `start` to `end` and returns its number of entries, at most
+ * (end - start) / entryBytes; or a fault, whose position counts from `start`. The caller must own
+ * the bytes, since another encoding is rewritten, and only if all of it is good.
  */
 export function walkRecord(
   bytes: DataView,
   start: number,
   end: number,
   partition: number,
-  positions: Uint32Array,
-  first: number,
 ): number | RecordFault {
-  let count = first
   let at = start
   while (isCanonical(bytes, at, end)) {
     if (partitionOf(bytes, at + accountIdAt) !== partition) {
-      return misrouted(bytes, at, partition, count - first, at - start)
+      return misrouted(bytes, at, partition, (at - start) / entryBytes, at - start)
     }
-    positions[count] = at
-    count += 1
     at += entryBytes
   }
-  if (at === end) return count
-  const rewritten = rewriteRecord(bytes, start, end, partition)
-  if (typeof rewritten !== 'number') return rewritten
-  for (let index = 0; index < rewritten; index += 1) {
-    positions[first + index] = start + index * entryBytes
-  }
-  return first + rewritten
+  if (at === end) return (at - start) / entryBytes
+  return rewriteRecord(bytes, start, end, partition)
 }
 
 /** Whether a whole canonical entry stands at `at`. */
@@ -58,7 +51,10 @@ export function isCanonical(bytes: DataView, at: number, end: number): boolean {
   )
 }
 
-/** Decodes a record aside; if all of it is good puts it back as canonical entries and returns how many they are. */
+/**
+ * Decodes a record aside; if all of it is good puts it back as canonical entries and returns how
+ * many they are.
+ */
 function rewriteRecord(
   bytes: DataView,
   start: number,

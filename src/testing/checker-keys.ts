@@ -35,12 +35,14 @@ export class KeyRules implements Visitors {
   conflicts = 0
   readonly #history: History
   readonly #findings: Findings
+  readonly #ignoreTimes: boolean
   readonly #index: ContentIndex
   readonly #rowsOf: Uint8Array
   readonly #conflictsOf: Uint8Array
 
-  constructor(history: History, findings: Findings) {
+  constructor(history: History, findings: Findings, ignoreTimes: boolean) {
     this.#history = history
+    this.#ignoreTimes = ignoreTimes
     this.#findings = findings
     this.#index = new ContentIndex(history)
     this.#rowsOf = new Uint8Array(history.count)
@@ -61,7 +63,7 @@ export class KeyRules implements Visitors {
       return
     }
     this.#rowsOf[content] = Math.min((this.#rowsOf[content] ?? 0) + 1, 255)
-    if (!this.#wasUnderWay(content, amount, createdAtMs)) {
+    if (!this.#ignoreTimes && !this.#wasUnderWay(content, amount, createdAtMs)) {
       this.#findings.add(
         'wrong time',
         () => `the row is of ${new Date(createdAtMs).toISOString()}; ${this.#story(first)}`,
@@ -99,7 +101,7 @@ export class KeyRules implements Visitors {
     const variants = this.#variants(first)
     const winners = variants.filter((variant) => variant.rows > 0)
     const rows = winners.reduce((sum, variant) => sum + variant.rows, 0)
-    const winner = winners[0]
+    const winner = winners.at(0)
     if (rows > 1) {
       this.#findings.add('double', () => `expected one row, found ${rows}; ${this.#story(first)}`)
     }

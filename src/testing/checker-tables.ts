@@ -28,9 +28,18 @@ export interface QuarantineRow {
   reason: string
 }
 
+/** A conflict that names another amount than its row has. */
+export interface ContradictionRow {
+  accountId: string
+  id: string
+  recordedAmount: string
+  amount: string
+}
+
 export interface Snapshot {
   checkpoints: readonly CheckpointRow[]
   quarantine: readonly QuarantineRow[]
+  contradictions: readonly ContradictionRow[]
 }
 
 export interface Visitors {
@@ -38,6 +47,10 @@ export interface Visitors {
   /** `amount` is the one that was refused because another was there. */
   conflict: EntryVisitor
 }
+
+const selectCheckpoints = `
+  SELECT partition::int, next_offset::float8 AS "nextOffset", epoch::float8, owner
+    FROM ledger.checkpoints`
 
 const microsecondsTo2000 = 946_684_800_000_000n
 
@@ -49,15 +62,31 @@ export async function readTables(url: string, visitors: Visitors): Promise<Snaps
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
     await copyEntries(client, 'ledger.transactions', visitors.row)
     await copyEntries(client, 'ledger.conflicts', visitors.conflict)
-    const checkpoints = await client.query<CheckpointRow>(
-      `SELECT partition::int, next_offset::float8 AS "nextOffset", epoch::float8, owner
-         FROM ledger.checkpoints`,
-    )
+    const checkpoints = await client.query<CheckpointRow>(selectCheckpoints)
     const quarantine = await client.query<QuarantineRow>(
       `SELECT partition::int, log_offset::float8 AS "offset", reason FROM ledger.quarantine`,
     )
+    const contradictions = await client.query<ContradictionRow>(
+      `SELECT account_id AS "accountId", id, recorded_amount AS "recordedAmount", t.amount
+         FROM ledger.conflicts c JOIN ledger.transactions t USING (account_id, id)
+        WHERE recorded_amount <> t.amount`,
+    )
     await client.query('COMMIT')
-    return { checkpoints: checkpoints.rows, quarantine: quarantine.rows }
+    return {
+      checkpoints: checkpoints.rows,
+      quarantine: quarantine.rows,
+      contradictions: contradictions.rows,
+    }
+  } finally {
+    await client.end()
+  }
+}
+
+export async function readCheckpoints(url: string): Promise<readonly CheckpointRow[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query<CheckpointRow>(selectCheckpoints)).rows
   } finally {
     await client.end()
   }

@@ -9,6 +9,7 @@ import {
   countEntries,
   readTables,
   type CheckpointRow,
+  type ContradictionRow,
   type QuarantineRow,
 } from './checker-tables.ts'
 import type { History } from './history.ts'
@@ -32,6 +33,8 @@ export type ViolationKind =
   | 'conflict invented'
   /** A conflict with the amount that is in the row, or without any row. */
   | 'conflict superfluous'
+  /** A conflict that names another amount than its row has. */
+  | 'conflict contradicts'
   | 'quarantined'
   /** A checkpoint past the end of the log. */
   | 'checkpoint beyond'
@@ -49,6 +52,8 @@ export interface CheckOptions {
   logEnds?: ReadonlyMap<number, number>
   /** The workers may not be through: leave out the breaches that more time may cure. */
   underway?: boolean
+  /** Do not compare the rows' times with the attempts'. */
+  ignoreTimes?: boolean
   /** Most stories to tell; all breaches are counted. */
   storiesMax?: number
 }
@@ -83,12 +88,13 @@ export class Findings {
 /** Compares the history with the tables as they are now. */
 export async function check(options: CheckOptions): Promise<CheckReport> {
   const findings = new Findings(options.storiesMax ?? 20, options.underway === true)
-  const keys = new KeyRules(options.history, findings)
+  const keys = new KeyRules(options.history, findings, options.ignoreTimes === true)
   const checkpoints: CheckpointRow[] = []
   for (const url of options.databases) {
     const snapshot = await readTables(url, keys)
     checkpoints.push(...snapshot.checkpoints)
     reportQuarantine(snapshot.quarantine, findings)
+    reportContradictions(snapshot.contradictions, findings)
   }
   keys.conclude()
   if (options.logEnds !== undefined) compareEnds(options.logEnds, checkpoints, findings)
@@ -145,6 +151,15 @@ function reportQuarantine(rows: readonly QuarantineRow[], findings: Findings): v
       'quarantined',
       () =>
         `expected no record in quarantine, found partition ${partition} offset ${offset}: ${reason}`,
+    )
+  }
+}
+
+function reportContradictions(rows: readonly ContradictionRow[], findings: Findings): void {
+  for (const { accountId, id, recordedAmount, amount } of rows) {
+    findings.add(
+      'conflict contradicts',
+      () => `account ${accountId} id ${id}: the row has ${amount}, its conflict ${recordedAmount}`,
     )
   }
 }

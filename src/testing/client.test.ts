@@ -33,6 +33,18 @@ function accept(response: ServerResponse, items: number): void {
   response.end(JSON.stringify({ accepted: items, receipt: 'r' }))
 }
 
+interface Item {
+  id: string
+  account_id: string
+  amount: string
+}
+
+/** Integer tokens are made strings first: a double would not hold every one of them. */
+function itemsOf(body: Buffer): Item[] {
+  const text = body.toString().replaceAll(/"amount":(-?\d+)/g, '"amount":"$1"')
+  return JSON.parse(text) as Item[]
+}
+
 function setUp(base: string, seed = 1, shape = plainShape) {
   const history = new History()
   const generator = new Generator(history, new Random(seed), shape)
@@ -41,10 +53,10 @@ function setUp(base: string, seed = 1, shape = plainShape) {
 }
 
 test('a JSON body holds exactly the items of the history', async () => {
-  let seen: { id: string; account_id: string; amount: string | number }[] = []
+  let seen: Item[] = []
   await withServer(
     (body, response) => {
-      seen = JSON.parse(body.toString().replaceAll(/"amount":(-?\d+)/g, '"amount":"$1"'))
+      seen = itemsOf(body)
       accept(response, seen.length)
     },
     async (base) => {
@@ -69,7 +81,7 @@ test('a cut connection leaves the batch unanswered, and the same bytes are sent 
     (body, response, request) => {
       bodies.push(body.toString('latin1'))
       if (bodies.length === 1) request.socket.destroy()
-      else accept(response, JSON.parse(body.toString()).length)
+      else accept(response, itemsOf(body).length)
     },
     async (base) => {
       const { generator, client } = setUp(base)
@@ -123,7 +135,7 @@ test('an acknowledgement of another number of items is noted as a fault', async 
 
 test('several clients share a history, and every content is in exactly one batch', async () => {
   await withServer(
-    (body, response) => accept(response, JSON.parse(body.toString()).length),
+    (body, response) => accept(response, itemsOf(body).length),
     async (base) => {
       const { history, generator, client } = setUp(base, 2, confusedShape)
       const other = new Client({ name: 'b', history, targets: () => [base] })

@@ -135,7 +135,7 @@ export class Generator {
   #newId(): void {
     this.#random.fill(this.#id)
     Buffer.from(this.#id.buffer).writeUIntBE(Date.now(), 0, 6)
-    this.#id[6] = 0x70 | ((this.#id[6] ?? 0) & 0x0f)
-    this.#id[8] = 0x80 | ((this.#id[8] ?? 0) & 0x3f)
+    this.#id[6] = 0x70 | (this.#id[6] & 0x0f)
+    this.#id[8] = 0x80 | (this.#id[8] & 0x3f)
   }
 }

@@ -5,6 +5,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { GuardianCommand } from './guardian.ts'
@@ -24,8 +25,8 @@ function startGuardian(): ChildProcess {
   })
   child.unref()
   // A pipe is a socket, and must not keep the test alive either.
-  const { stdin } = child
-  if (stdin !== null && 'unref' in stdin && typeof stdin.unref === 'function') stdin.unref()
+  const pipe = child.stdin as Socket | null
+  pipe?.unref()
   return child
 }
 

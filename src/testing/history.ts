@@ -78,9 +78,8 @@ export class History {
   }
 
   amountOf(index: number): bigint {
-    const amount = this.amounts[index]
-    if (amount === undefined || index >= this.count) throw new RangeError(`No content ${index}.`)
-    return amount
+    if (index >= this.count) throw new RangeError(`No content ${index}.`)
+    return this.amounts[index]
   }
 
   batchOf(index: number): SentBatch {
@@ -88,10 +87,10 @@ export class History {
     let high = this.batches.length - 1
     while (low < high) {
       const middle = (low + high + 1) >> 1
-      if ((this.batches[middle]?.first ?? Infinity) <= index) low = middle
+      if (this.batches[middle].first <= index) low = middle
       else high = middle - 1
     }
-    const batch = this.batches[low]
+    const batch = this.batches.at(low)
     if (batch === undefined || index >= batch.first + batch.count) {
       throw new RangeError(`No batch has content ${index}.`)
     }

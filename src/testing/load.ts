@@ -3,6 +3,7 @@
 // Out: a history that grows until stopped.
 // Absent: starting or stopping the program.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from './client.ts'
 import type { Generator } from './generate.ts'
 import type { SentBatch } from './history.ts'
@@ -17,6 +18,8 @@ export interface LoadOptions {
    * the others are sent again until they are answered.
    */
   abandonShare: number
+  /** How long each client pauses between two batches. */
+  paceMs?: number
   /** Contents the history may come to hold; then the clients stop by themselves. */
   contentsMax?: number
 }
@@ -29,20 +32,21 @@ export interface RunningLoad {
 }
 
 export function startLoad(options: LoadOptions): RunningLoad {
-  const { clients, generator, random, abandonShare, contentsMax = Infinity } = options
-  let stopping = false
+  const { clients, generator, random, abandonShare, paceMs = 0, contentsMax = Infinity } = options
+  const stopped = new AbortController()
   const work = async (client: Client): Promise<void> => {
-    while (!stopping && generator.history.count < contentsMax) {
+    while (!stopped.signal.aborted && generator.history.count < contentsMax) {
       const batch = generator.batch(contentsMax - generator.history.count)
       if (random.chance(abandonShare)) await client.send(batch)
       else await client.deliver(batch)
+      if (paceMs > 0) await delay(paceMs)
     }
   }
   const finished = Promise.all(clients.map(work)).then(() => undefined)
   return {
     finished,
     stop: () => {
-      stopping = true
+      stopped.abort()
       return finished
     },
   }
@@ -55,9 +59,7 @@ export async function deliverAll(
 ): Promise<void> {
   let next = 0
   const work = async (client: Client): Promise<void> => {
-    for (;;) {
-      const batch = batches[next++]
-      if (batch === undefined) return
+    for (let batch = batches.at(next++); batch !== undefined; batch = batches.at(next++)) {
       await client.deliver(batch)
     }
   }

@@ -5,6 +5,7 @@
 
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** How deep below a directory PostgreSQL's data may lie. */
 const depthMax = 3
@@ -24,6 +25,13 @@ export function killPostmasters(directory: string): void {
     // An immediate shutdown: the server takes its children along, which after SIGKILL it could not.
     kill(pid, 'SIGQUIT')
   }
+}
+
+/** Kills them, and resolves when they are gone. */
+export async function endPostmasters(directory: string): Promise<void> {
+  const pids = postmasterPids(directory).filter(isPostmaster)
+  killPostmasters(directory)
+  while (pids.some(isPostmaster)) await delay(20)
 }
 
 export function kill(pid: number, signal: NodeJS.Signals): void {
@@ -48,11 +56,11 @@ function postmasterFiles(directory: string, depth: number): string[] {
   return found
 }
 
-/** A process id in a stale file may belong to somebody else by now. */
+/** A process id in a stale file may belong to somebody else by now. Knows only what Linux tells. */
 function isPostmaster(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('postgres')
   } catch {
-    return process.platform !== 'linux'
+    return false
   }
 }

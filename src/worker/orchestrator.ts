@@ -73,9 +73,12 @@ export class Orchestrator {
     this.lagTimer = setInterval(() => void this.measureLag(), lagIntervalMs)
   }
 
-  /** Resolves once every partition assigned so far is claimed or halted. */
-  async settled(): Promise<void> {
-    while (this.waiting() > 0 || this.assigned === undefined) {
+  /** Resolves once every partition assigned so far is claimed or halted, or when the signal is aborted. */
+  async settled(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => {
+      this.notify()
+    })
+    while (!signal.aborted && (this.waiting() > 0 || this.assigned === undefined)) {
       await new Promise<void>((resolve) => this.whenClaimed.push(resolve))
     }
   }

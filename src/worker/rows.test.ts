@@ -10,7 +10,7 @@ function accountIn(partition: number, n = 0): Uint8Array {
   const account = new Uint8Array(16).fill(0x11)
   for (let i = 0, found = 0; ; i++) {
     new DataView(account.buffer).setUint32(8, i)
-    if (partitionOf(account, 0) === partition && found++ === n) return account
+    if (partitionOf(new DataView(account.buffer), 0) === partition && found++ === n) return account
   }
 }
 

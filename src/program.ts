@@ -1,0 +1,190 @@
+// Composes the roles: which parts a process has, in which order they start and stop.
+// In:  configuration.
+// Out: a running process; how to stop it.
+// Absent: argv, signals and exit codes (main.ts).
+
+import { join } from 'node:path'
+import { bannerText } from './banner.ts'
+import { maskUrl, type Config } from './config.ts'
+import { LedgerError, messageOf } from './errors.ts'
+import { startHttpServer, type HttpServer } from './http/server.ts'
+import { openIngress, type Ingress } from './ingress/ingress.ts'
+import { openEmbeddedLog } from './log/embedded.ts'
+import { openKafkaLog } from './log/kafka.ts'
+import type { Log } from './log/log.ts'
+import { healthRoutes } from './observe/health.ts'
+import type { Logger } from './observe/logger.ts'
+import { collectProcessMetrics } from './observe/metrics.ts'
+import { startReport } from './observe/report.ts'
+import { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres/embedded.ts'
+import { openQuery, type Query } from './query/query.ts'
+import { partitionCount } from './record/layout.ts'
+import { migrateAll, Workers } from './worker/workers.ts'
+
+export interface Program {
+  /** Finishes what was taken, within the configured time. Rejects when that was not enough. */
+  stop(): Promise<void>
+}
+
+/** What a process may be made of; absent parts belong to roles it does not have. */
+interface Parts {
+  postgres?: EmbeddedPostgres
+  log?: Log
+  ingress?: Ingress
+  query?: Query
+  workers?: Workers
+  server?: HttpServer
+  stopReport?: () => void
+}
+
+/**
+ * Starts everything the configuration asks for and resolves once it is ready.
+ *
+ * @param signal aborted when the process is asked to stop while it is still starting
+ * @param onFatal told, after the start, of an error that waiting does not cure
+ * @throws LedgerError whose reaction is `exit` when waiting would not help
+ */
+export async function startProgram(
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+  onFatal: (error: LedgerError) => void,
+): Promise<Program> {
+  const parts: Parts = {}
+  try {
+    await Promise.race([start(config, logger, signal, parts, onFatal), aborted(signal)])
+  } catch (error) {
+    await stop(config, logger, parts).catch(() => undefined)
+    throw error
+  }
+  return { stop: () => stop(config, logger, parts) }
+}
+
+/** Rejects when the signal is aborted: waiting for a broker that is away has no other end. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => {
+      reject(new LedgerError('STOPPING', 'Stopped while starting.'))
+    })
+  })
+}
+
+async function start(
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+  parts: Parts,
+  onFatal: (error: LedgerError) => void,
+): Promise<void> {
+  const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
+  const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
+  // The embedded log comes first: its lock keeps a second process away from everything else in the data directory.
+  if (needsLog) parts.log = await openLog(config, logger)
+  const databaseUrls = await openDatabases(config, logger, parts)
+  if (config.migrateOnly) {
+    await migrateAll(databaseUrls, config.buckets, logger, signal)
+    logger.info({ databases: databaseUrls.map(maskUrl) }, 'migrated')
+    await parts.postgres?.stop()
+    return
+  }
+  collectProcessMetrics()
+  const { log } = parts
+  if (log && wants('ingress')) parts.ingress = await openIngress(config, log, logger)
+  if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
+  const workers = log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
+  if (workers) parts.workers = workers
+  const probes = [() => log?.unavailable(), () => workers?.reasons().join('; ') || undefined]
+  parts.server = await startHttpServer({
+    listen: config.listen,
+    routes: [
+      ...healthRoutes(probes),
+      ...(parts.ingress?.routes ?? []),
+      ...(parts.query?.routes ?? []),
+    ],
+    limits: {
+      bodyBytesMax: config.bodyBytesMax,
+      inflightBytesMax: config.inflightBytesMax,
+      requestDeadlineMs: config.requestTimeoutMs,
+    },
+    logger,
+  })
+  await workers?.start(signal)
+  const lag = workers && (() => ({ records: workers.lagRecords, seconds: workers.lagSeconds }))
+  parts.stopReport = await startReport({ logger, lag })
+  announce(config, logger, parts)
+}
+
+function openLog(config: Config, logger: Logger): Promise<Log> {
+  if (config.brokers === undefined) {
+    return openEmbeddedLog({
+      directory: join(config.dataDir, 'log'),
+      partitions: partitionCount,
+      diskBytesMax: config.logDiskBytes,
+      logger,
+    })
+  }
+  const { brokers, topic, group, kafkaProperties: properties } = config
+  return openKafkaLog({ brokers, topic, group, properties, logger })
+}
+
+/** The databases, the embedded one started first where none is given. */
+async function openDatabases(
+  config: Config,
+  logger: Logger,
+  parts: Parts,
+): Promise<readonly string[]> {
+  const needsDatabase = config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
+  if (config.databaseUrls.length > 0 || !needsDatabase) return config.databaseUrls
+  const directory = join(config.dataDir, 'postgres')
+  parts.postgres = await startEmbeddedPostgres({ directory, logger })
+  return [parts.postgres.url]
+}
+
+function announce(config: Config, logger: Logger, parts: Parts): void {
+  const { server, postgres } = parts
+  if (!server) return
+  const ownsData = config.brokers === undefined || postgres !== undefined
+  logger.info(
+    {
+      listen: server.address,
+      ...(ownsData ? { dataDir: config.dataDir } : {}),
+      // The embedded server listens on loopback only, and its password is in the data directory.
+      databaseUrl: postgres?.url ?? config.databaseUrls.map(maskUrl).join(','),
+      ...(postgres ? { postgresPid: postgres.pid } : {}),
+    },
+    'ready',
+  )
+  if (config.logFormat === 'json' || (config.logFormat === 'auto' && !process.stdout.isTTY)) return
+  const place = {
+    listen: server.address,
+    postsBatches: parts.ingress !== undefined,
+    readsAccounts: parts.query !== undefined,
+    dataDir: ownsData ? config.dataDir : undefined,
+    databaseUrl: postgres?.url,
+  }
+  process.stdout.write(`${bannerText(place)}\n`)
+}
+
+/**
+ * Upstream first: no new request, then nothing unanswered, then nothing unapplied, then the log and the database. What
+ * is in the embedded log is applied as far as the time allows, since nobody else can; what is in Kafka, others go on
+ * with.
+ */
+async function stop(config: Config, logger: Logger, parts: Parts): Promise<void> {
+  const signal = AbortSignal.timeout(config.shutdownTimeoutMs * 0.9)
+  const { server, ingress, query, workers, log, postgres } = parts
+  parts.stopReport?.()
+  server?.stopListening()
+  await ingress?.stop()
+  await server?.close(signal)
+  if (workers) {
+    if (config.brokers === undefined) await workers.drain(signal)
+    await workers.stop(signal)
+  }
+  await query?.close()
+  await log?.close().catch((error: unknown) => {
+    logger.error({ reason: messageOf(error) }, 'log did not close cleanly')
+  })
+  await postgres?.stop()
+  if (signal.aborted) logger.warn('not everything was applied in time; the log keeps it')
+}

@@ -1,0 +1,4 @@
+import { describeCrashes, describeCrashesWithOwnPostgres } from './crash.ts'
+
+describeCrashes('embedded')
+describeCrashesWithOwnPostgres()

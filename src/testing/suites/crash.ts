@@ -1,0 +1,127 @@
+// The crash suite: the program and its PostgreSQL are killed under load, again and again.
+// In:  which log.
+// Out: tests.
+// Absent: several processes at once (takeover.kafka.test.ts).
+
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { crashPoints, type CrashPoint } from '../crash.ts'
+import { confusedShape } from '../generate.ts'
+import { kill, postmasterPids } from '../postmasters.ts'
+import { Setting, type LogKind } from './setting.ts'
+
+const shape = { ...confusedShape, batchItems: [1, 20, 200, 1000] }
+const randomKills = 16
+const postmasterKills = 4
+const ownKills = 3
+
+/** Reached once in a life: each worker claims its partitions at the start. */
+const oncePoints: readonly CrashPoint[] = ['after-claim']
+
+/** Trimming is what the embedded log does; Kafka has its retention. */
+function pointsOf(log: LogKind): readonly CrashPoint[] {
+  return crashPoints.filter((point) => log === 'embedded' || point !== 'before-trim')
+}
+
+export function describeCrashes(log: LogKind): void {
+  describe(`on the ${log} log`, () => {
+    crashesOfTheProgram(log)
+    crashesOfPostgres(log)
+  })
+}
+
+function crashesOfTheProgram(log: LogKind): void {
+  describe('with a PostgreSQL that stays up', () => {
+    let setting: Setting
+    before(async () => {
+      setting = await Setting.open({ log, databases: 1, shape, clients: 4 })
+      await setting.startReady().then((program) => program.stop())
+    })
+    after(() => setting.close())
+
+    for (const point of pointsOf(log)) {
+      test(`nothing is lost or doubled by SIGKILL ${point}`, async () => {
+        const load = setting.startLoad()
+        const times = [1, oncePoints.includes(point) ? 1 : setting.random.between(2, 8)]
+        for (const nth of times) {
+          const program = setting.start('--crash-at', `${point}:${nth}`)
+          assert.equal((await program.awaitEnd()).signal, 'SIGKILL', program.story())
+          await setting.assertNothingWrong()
+        }
+        const program = setting.start()
+        await load.stop()
+        await setting.assertAllKept()
+        assert.equal((await program.stop()).code, 0, program.story())
+      })
+    }
+
+    test(`nothing is lost or doubled by ${randomKills} SIGKILLs at random instants`, async () => {
+      const load = setting.startLoad()
+      for (let i = 0; i < randomKills; i++) {
+        const program = setting.start()
+        // Some die before they are ready, most under load.
+        await delay(setting.random.between(200, 2500))
+        program.kill('SIGKILL')
+        await program.exited
+        await setting.assertNothingWrong()
+        if (i % 4 === 3) await setting.assertAppliedIsCheckpoint()
+      }
+      const program = setting.start()
+      await load.stop()
+      await setting.assertAllKept()
+      assert.equal((await program.stop()).code, 0, program.story())
+    })
+  })
+}
+
+/** The default of a newcomer: the program keeps its PostgreSQL, and finds it again. */
+export function describeCrashesWithOwnPostgres(): void {
+  test(`nothing is lost or doubled when the program is killed and finds its PostgreSQL`, async () => {
+    const setting = await Setting.open({ log: 'embedded', databases: 0, shape, clients: 4 })
+    try {
+      await setting.startReady().then((program) => program.stop())
+      const load = setting.startLoad()
+      for (let i = 0; i < ownKills * 2; i++) {
+        const program = await setting.startReady()
+        await delay(setting.random.between(0, 1500))
+        program.kill('SIGKILL')
+        // Every other time PostgreSQL dies with it, and takes unwritten commits along.
+        if (i % 2 === 1) for (const pid of postmasterPids(setting.directory)) kill(pid, 'SIGKILL')
+        await program.exited
+      }
+      const program = await setting.startReady()
+      await load.stop()
+      await setting.assertAllKept()
+      assert.equal((await program.stop()).code, 0, program.story())
+    } finally {
+      await setting.close()
+    }
+  })
+}
+
+function crashesOfPostgres(log: LogKind): void {
+  describe('with a PostgreSQL that is killed', () => {
+    test(`nothing is lost or doubled by ${postmasterKills} SIGKILLs of the postmaster`, async () => {
+      const setting = await Setting.open({ log, databases: 1, shape, clients: 4 })
+      try {
+        const program = await setting.startReady()
+        const load = setting.startLoad()
+        for (let i = 0; i < postmasterKills; i++) {
+          await delay(setting.random.between(300, 1500))
+          await setting.postgres.killPostmaster()
+          // The log takes the load meanwhile.
+          await delay(setting.random.between(0, 500))
+          await setting.postgres.start()
+          assert.equal(program.end, undefined, program.story())
+          await setting.assertNothingWrong()
+        }
+        await load.stop()
+        await setting.assertAllKept()
+        assert.equal((await program.stop()).code, 0, program.story())
+      } finally {
+        await setting.close()
+      }
+    })
+  })
+}
