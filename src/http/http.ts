@@ -8,14 +8,19 @@ export interface HttpRequest {
   method: string
   /** Path without the query string, as sent. */
   path: string
-  /** Values of the `{names}` in the route's path, percent-decoded, in the order they stand there. */
+  /**
+   * Values of the `{names}` in the route's path, percent-decoded, in the order they stand there.
+   */
   parameters: readonly string[]
   query: URLSearchParams
   /** Lower-case media type without parameters; '' when absent. */
   contentType: string
-  /** Value of a header, by lower-case name; '' when absent. Only names listed in `Route.headers` can be asked for. */
+  /**
+   * Value of a header, by lower-case name; '' when absent. Only names listed in `Route.headers` can
+   * be asked for.
+   */
   header(name: string): string
-  /** Empty for GET. Valid until the handler's reply resolves. */
+  /** Empty for GET. Valid until `handle` returns, so before its first `await`: the buffer then takes another body. */
   body: Uint8Array
   /** Aborted when the client goes away. */
   signal: AbortSignal
@@ -37,8 +42,12 @@ export interface Route {
   path: string
   /** Media types a POST body may have. */
   accepts?: readonly string[]
+  /** Media type of a successful reply, for the check of `Accept`; application/json unless given. */
+  produces?: string
   /** Further request headers the handler reads, lower case. */
   headers?: readonly string[]
-  /** May reject with LedgerError (mapped to a problem document) or any other error (500, logged). */
+  /**
+   * May reject with LedgerError (mapped to a problem document) or any other error (500, logged).
+   */
   handle(request: HttpRequest): Promise<HttpReply> | HttpReply
 }

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { formatUuid } from '../bytes/uuid.ts'
 import { uuidBytes } from '../record/layout.ts'
+import type { Logger } from '../observe/logger.ts'
 import { ReadPool } from '../postgres/pool.ts'
 import { bucketOf, partitionOf } from '../record/partition.ts'
 import { databaseOf } from './buckets.ts'
@@ -32,6 +33,7 @@ export interface LedgerReaderOptions {
   /** In the order that divides the buckets. */
   databaseUrls: readonly string[]
   buckets: number
+  logger: Pick<Logger, 'warn'>
 }
 
 /** Reads from whichever database holds an account. */
@@ -39,8 +41,10 @@ export class LedgerReader {
   readonly #pools: readonly ReadPool[]
   readonly #buckets: number
 
-  constructor({ databaseUrls, buckets }: LedgerReaderOptions) {
-    const options = { applicationName: 'ledger query' }
+  constructor({ databaseUrls, buckets, logger }: LedgerReaderOptions) {
+    const onLost = ({ message }: Error) =>
+      logger.warn({ reason: message }, 'a connection for reads was lost')
+    const options = { applicationName: 'ledger query', onLost }
     this.#pools = databaseUrls.map((url) => new ReadPool(url, options))
     this.#buckets = buckets
   }

@@ -11,6 +11,7 @@ import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
 import { queryRoutes } from './routes.ts'
 
 const buckets = 4
+const logger = { warn: () => {} }
 const now = Date.now()
 let server: TestPostgres
 let reader: LedgerReader
@@ -28,7 +29,7 @@ before(async () => {
     databaseUrls.push(url)
     await fill(url, layout)
   }
-  reader = new LedgerReader({ databaseUrls, buckets })
+  reader = new LedgerReader({ databaseUrls, buckets, logger })
 })
 
 after(async () => {
@@ -191,7 +192,11 @@ test('what cannot be answered is refused by field, expectation and finding', asy
 })
 
 test('a database that is away is an error that passes', async () => {
-  const gone = new LedgerReader({ databaseUrls: ['postgresql://a:b@127.0.0.1:1/c'], buckets })
+  const gone = new LedgerReader({
+    databaseUrls: ['postgresql://a:b@127.0.0.1:1/c'],
+    buckets,
+    logger,
+  })
   await assert.rejects(get(`/v1/accounts/${accounts[0]}`, gone), {
     code: 'DATABASE_UNAVAILABLE',
   })
