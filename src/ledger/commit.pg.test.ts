@@ -216,7 +216,7 @@ test('a record that cannot be decoded is kept whole, and the partition moves on'
   const expected = [testLog, 3, 0, 'expected a tag at byte 0, found 00 \\0', '\\x00ff0a', createdAt]
   assert.deepEqual(kept, [expected.join(' | ')])
   const [moved] = await readCheckpoints(connection, [3])
-  assert.equal(moved?.nextOffset, 1)
+  assert.equal(moved.nextOffset, 1)
 })
 
 test('a quarantined record that is replayed is kept once', async () => {

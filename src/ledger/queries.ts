@@ -51,10 +51,10 @@ export class LedgerReader {
 
   /** `undefined` when the account has no entry. */
   async summary(accountId: Uint8Array): Promise<AccountSummary | undefined> {
-    const [row] = await this.#poolOf(accountId).read<AccountSummary>(`
+    const rows = await this.#poolOf(accountId).read<AccountSummary>(`
       SELECT sum(amount)::text AS balance, count(*)::text AS count, ${utc('now()')} AS "asOf"
       FROM ledger.transactions WHERE account_id = ${literal(accountId)}`)
-    return row === undefined || row.count === '0' ? undefined : row
+    return rows.find(({ count }) => count !== '0')
   }
 
   /** Up to `limit` entries by descending id, those below `before` where it is given. */
@@ -80,7 +80,6 @@ export class LedgerReader {
     const bucket = bucketOf(partitionOf(view, 0), this.#buckets)
     const databases = this.#pools.length
     const pool = this.#pools[databaseOf(bucket, { buckets: this.#buckets, databases })]
-    assert(pool !== undefined)
     return pool
   }
 }

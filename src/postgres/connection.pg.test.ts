@@ -24,7 +24,7 @@ function altered(part: 'password' | 'pathname' | 'port', value: string): string 
 }
 
 async function terminate(connection: Connection): Promise<void> {
-  const [row] = await connection.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  const row = await connection.queryOne<{ pid: number }>('SELECT pg_backend_pid() AS pid')
   const other = await open()
   await other.execute('SELECT pg_terminate_backend($1, 5000)', [row?.pid])
   await other.close()

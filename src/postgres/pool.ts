@@ -11,7 +11,7 @@ import { databaseError } from './retry.ts'
 export interface PoolOptions {
   applicationName: string
   /** Told of an idle connection that was cut; the next read makes another. */
-  onLost(error: Error): void
+  onLost: (error: Error) => void
   connectionsMax?: number
   /** Reads that may wait for a connection. */
   waitingMax?: number

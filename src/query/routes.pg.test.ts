@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { HttpReply } from '../http/http.ts'
+import { durableCheckpoints } from '../ledger/checkpoint.ts'
 import { commitFlush } from '../ledger/commit.ts'
 import type { Layout } from '../ledger/buckets.ts'
 import { databaseOf } from '../ledger/buckets.ts'
@@ -61,6 +62,8 @@ async function fill(url: string, layout: Layout): Promise<void> {
       return databaseOf(bucket, layout) === layout.databaseIndex
     })
     await commitFlush(connection, flushOf(own, checkpoints))
+    // Flushes commit asynchronously, and the last test kills the server.
+    await durableCheckpoints(connection)
   })
 }
 
