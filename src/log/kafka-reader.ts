@@ -49,6 +49,9 @@ const idleMs = 100
 const closeMs = 5000
 const empty = new Uint8Array(0)
 const recordsMax = 1000
+/** The first statistics that show a partition not being fetched may be older than its assignment. */
+const stallsMax = 2
+const complaintMs = 10_000
 
 export class KafkaReader implements LogReader {
   private readonly consumer: Consumer
@@ -61,6 +64,9 @@ export class KafkaReader implements LogReader {
   private arrived = false
   private wake: (() => void) | undefined
   private suspicious = false
+  /** The last error that was not about a position, since partitions were assigned. */
+  private damage: string | undefined
+  private complainedAt = -Infinity
   private closed = false
 
   constructor(consumer: Consumer, host: ReaderHost, options: ReaderOptions) {
@@ -79,6 +85,7 @@ export class KafkaReader implements LogReader {
       const { topic } = this.host
       this.backlog.clear()
       this.gaps.clear()
+      this.damage = undefined
       this.tracks = new Map()
       for (const [partition, next] of positions) {
         const track = { partition, next, leaderEpoch: -1, faulted: false, stalls: 0 }
@@ -159,7 +166,10 @@ export class KafkaReader implements LogReader {
       this.fault(track, new LedgerError('OFFSET_GONE', `${where} ${track.next}, ${holds}.`))
     } else if (before > range.next) {
       this.fault(track, new LedgerError('OFFSET_BEYOND_END', `${where} ${before}, ${holds}.`))
-    } else if (track.stalls >= 2) {
+    } else if (track.stalls >= stallsMax && this.damage !== undefined) {
+      const message = `${where} ${track.next}, found it unreadable: ${this.damage}.`
+      this.fault(track, new LedgerError('OFFSET_GONE', message))
+    } else if (track.stalls >= stallsMax) {
       const again = 'now, but did not when it was read: it lost its end and was written again'
       const message = `${where} ${track.next}, ${holds} ${again}.`
       this.fault(track, new LedgerError('OFFSET_BEYOND_END', message))
@@ -196,8 +206,16 @@ export class KafkaReader implements LogReader {
   }
 
   private failed(error: unknown): void {
-    if (codeOf(error) === kafkaErrors.timedOut) return
-    this.host.logger.debug(`kafka: reading: ${messageOf(error)}`)
+    const code = codeOf(error)
+    if (code === kafkaErrors.timedOut) return
+    if (code !== kafkaErrors.noOffset && code !== kafkaErrors.truncated) {
+      this.damage ??= messageOf(error)
+    }
+    const now = performance.now()
+    if (now - this.complainedAt > complaintMs) {
+      this.complainedAt = now
+      this.host.logger.warn(`kafka: reading: ${messageOf(error)}`)
+    }
     this.gaps.failed(error)
     this.suspicious = true
     void this.examine()
@@ -234,7 +252,7 @@ export class KafkaReader implements LogReader {
       const track = this.tracks.get(partition)
       if (track === undefined || track.faulted) continue
       track.stalls = state === 'none' ? track.stalls + 1 : 0
-      if (track.stalls >= 2) this.suspicious = true
+      if (track.stalls >= stallsMax) this.suspicious = true
     }
     if (this.suspicious) void this.examine()
   }
