@@ -99,7 +99,7 @@ class KafkaLog implements Log {
   async open(): Promise<void> {
     await this.producer.open()
     this.watch.start(() => {
-      for (const reader of this.readers) void reader.examine()
+      for (const reader of this.readers) void reader.beat()
     })
   }
 
