@@ -1,10 +1,12 @@
-// Appends to the embedded log, beside the ways of using lmdb that were not taken, and beside the disk itself.
+// Appends to the embedded log, beside the ways of using lmdb that were not taken, and beside the
+// disk itself.
 //
 //   npx tsc -p . && node bench/append-embedded.mjs [--seconds 1] [--rounds 3] [--directory /tmp]
 //
-// Every acknowledgement is durable, and the log is trimmed all the while, as it is behind a worker. `log` is
-// openEmbeddedLog; `partition first` puts the partition before the place in lmdb's key; `overlapping` waits for lmdb's
-// `flushed` with overlappingSync; `fdatasync` is a bare file that is flushed after each record.
+// Every acknowledgement is durable, and the log is trimmed all the while, as it is behind a worker.
+// `log` is openEmbeddedLog; `partition first` puts the partition before the place in lmdb's key;
+// `overlapping` waits for lmdb's `flushed` with overlappingSync; `fdatasync` is a bare file that is
+// flushed after each record.
 
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'

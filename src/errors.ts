@@ -64,6 +64,8 @@ const reactions = {
   REQUEST_INVALID: 'refuse',
   /** A log record's bytes are not a TransactionBatch of this partition. */
   RECORD_INVALID: 'refuse',
+  /** More requests are under way than `--max-inflight` allows; nothing was taken. */
+  OVERLOADED: 'retry',
   /** The process is stopping, and takes nothing more. */
   STOPPING: 'retry',
 } as const satisfies Record<string, Reaction>

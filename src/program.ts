@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
-import { messageOf, type LedgerError } from './errors.ts'
+import { LedgerError, messageOf } from './errors.ts'
 import { startHttpServer, type HttpServer } from './http/server.ts'
 import { openIngress, type Ingress } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
@@ -52,12 +52,21 @@ export async function startProgram(
 ): Promise<Program> {
   const parts: Parts = {}
   try {
-    await start(config, logger, signal, parts, onFatal)
+    await Promise.race([start(config, logger, signal, parts, onFatal), aborted(signal)])
   } catch (error) {
     await stop(config, logger, parts).catch(() => undefined)
     throw error
   }
   return { stop: () => stop(config, logger, parts) }
+}
+
+/** Rejects when the signal is aborted: waiting for a broker that is away has no other end. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => {
+      reject(new LedgerError('STOPPING', 'Stopped while starting.'))
+    })
+  })
 }
 
 async function start(
@@ -70,7 +79,7 @@ async function start(
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
   // The embedded log comes first: its lock keeps a second process away from everything else in the data directory.
-  if (needsLog) parts.log = await openLog(config, logger, signal)
+  if (needsLog) parts.log = await openLog(config, logger)
   const databaseUrls = await openDatabases(config, logger, parts)
   if (config.migrateOnly) {
     await migrateAll(databaseUrls, config.buckets, logger, signal)
@@ -105,7 +114,7 @@ async function start(
   announce(config, logger, parts)
 }
 
-function openLog(config: Config, logger: Logger, signal: AbortSignal): Promise<Log> {
+function openLog(config: Config, logger: Logger): Promise<Log> {
   if (config.brokers === undefined) {
     return openEmbeddedLog({
       directory: join(config.dataDir, 'log'),
@@ -115,7 +124,7 @@ function openLog(config: Config, logger: Logger, signal: AbortSignal): Promise<L
     })
   }
   const { brokers, topic, group, kafkaProperties: properties } = config
-  return openKafkaLog({ brokers, topic, group, properties, logger, signal })
+  return openKafkaLog({ brokers, topic, group, properties, logger })
 }
 
 /** The databases, the embedded one started first where none is given. */

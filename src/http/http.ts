@@ -20,7 +20,7 @@ export interface HttpRequest {
    * be asked for.
    */
   header(name: string): string
-  /** Empty for GET. Valid until the handler's reply resolves. */
+  /** Empty for GET. Valid until `handle` returns, so before its first `await`: the buffer then takes another body. */
   body: Uint8Array
   /** Aborted when the client goes away. */
   signal: AbortSignal
@@ -42,6 +42,8 @@ export interface Route {
   path: string
   /** Media types a POST body may have. */
   accepts?: readonly string[]
+  /** Media type of a successful reply, for the check of `Accept`; application/json unless given. */
+  produces?: string
   /** Further request headers the handler reads, lower case. */
   headers?: readonly string[]
   /**

@@ -37,6 +37,7 @@ const titles: Partial<Record<ErrorCode, readonly [status: number, title: string]
   LOG_FULL: [503, 'Log full'],
   LOG_UNAVAILABLE: [503, 'Log unavailable'],
   DATABASE_UNAVAILABLE: [503, 'Database unavailable'],
+  OVERLOADED: [503, 'Overloaded'],
   STOPPING: [503, 'Stopping'],
 }
 

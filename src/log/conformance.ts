@@ -1,7 +1,8 @@
 // The conformance suite of the log: what every implementation promises to its callers.
 // In:  a way to make a log, to cut its tail off, and to replace it.
 // Out: node:test tests, named after the promises.
-// Absent: anything that only one implementation promises; offsets that must follow each other without a gap.
+// Absent: anything that only one implementation promises; offsets that must follow each other
+//         without a gap.
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'

@@ -1,0 +1,244 @@
+// One request and its reply, from the end of the head to the last byte of the answer.
+// In:  uWebSockets.js' response object and what it says; the routes.
+// Out: exactly one reply, or none when the client is gone.
+// Absent: listening, loading uWebSockets.js (server.ts).
+
+import { STATUS_CODES } from 'node:http'
+import type { HttpRequest as NativeRequest, HttpResponse as NativeResponse } from 'uWebSockets.js'
+import type { Logger } from '../observe/logger.ts'
+import { metrics } from '../observe/metrics.ts'
+import { Body, type BodySource } from './body.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { HttpReply, HttpRequest, Route } from './http.ts'
+import { framingOf, mediaTypeOf, type Headers } from './negotiation.ts'
+import { isExpected, problem, problemFor } from './problem.ts'
+import { overloaded, refusalOf, tooLarge, tooSlow, unrouted } from './refusal.ts'
+import type { Router } from './router.ts'
+
+/** What all exchanges of a server share. */
+export interface ExchangeContext {
+  router: Router
+  source: BodySource
+  deadlines: Deadlines<Exchange>
+  bodyDeadlineMs: number
+  logger: Logger
+  /** Exchanges that are neither answered nor given up. */
+  open: Set<Exchange>
+  /** Told when `open` becomes empty. */
+  onIdle: () => void
+  /** Every reply closes its connection. */
+  isStopping: boolean
+}
+
+/**
+ * Most bytes of a refused body that are read and thrown away, so that a client still sending sees the answer: closing
+ * at once resets the connection under it.
+ */
+const discardBytesMax = 16 * 1024 * 1024
+
+/**
+ * - `keep`: the connection may carry another request.
+ * - `announce`: the reply asks the client to close; what still comes of the body is read and thrown away.
+ * - `force`: closed with the reply, because where the next request begins is unknown or too far away.
+ */
+type Ending = 'keep' | 'announce' | 'force'
+
+const noBody = new Uint8Array(0)
+
+/*
+ * An exchange is receiving, then handling, then over. It is over as soon as `native` is undefined, and that happens in
+ * leave() alone: on the reply, or when the client goes away. uWebSockets.js throws when its object is touched after
+ * either, so everything that comes late (a chunk, a deadline, a handler's reply) asks `native` first.
+ */
+export class Exchange implements HttpRequest {
+  readonly method: string
+  readonly path: string
+  contentType = ''
+  parameters: readonly string[] = []
+  body: Uint8Array = noBody
+
+  private readonly context: ExchangeContext
+  private native: NativeResponse | undefined
+  private readonly headers: Headers
+  private readonly queryText: string
+  private route: Route | undefined
+  private received: Body | undefined
+  private discarded = 0
+  /** Set once a body of undeclared length has grown too large: the reply when its end, or too much of it, is seen. */
+  private refusal: HttpReply | undefined
+  private parsedQuery: URLSearchParams | undefined
+  private aborter: AbortController | undefined
+  private isGone = false
+
+  constructor(context: ExchangeContext, native: NativeResponse, request: NativeRequest) {
+    native.onAborted(() => this.abort())
+    this.context = context
+    this.native = native
+    // The method first: getMethod() would turn it to lower case in place.
+    this.method = request.getCaseSensitiveMethod()
+    this.path = request.getUrl()
+    // Undefined where there is no query string, whatever its declaration says; URLSearchParams takes that too.
+    this.queryText = request.getQuery()
+    const headers = new Map<string, string>()
+    request.forEach((name, value) => {
+      const earlier = headers.get(name)
+      headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`)
+    })
+    this.headers = headers
+    context.open.add(this)
+    this.begin()
+  }
+
+  get query(): URLSearchParams {
+    return (this.parsedQuery ??= new URLSearchParams(this.queryText))
+  }
+
+  get signal(): AbortSignal {
+    this.aborter ??= new AbortController()
+    if (this.isGone) this.aborter.abort()
+    return this.aborter.signal
+  }
+
+  header(name: string): string {
+    return this.headers.get(name) ?? ''
+  }
+
+  /** The body did not arrive in time. */
+  expire(): void {
+    this.reply(this.refusal ?? tooSlow(this.context.bodyDeadlineMs), 'force')
+  }
+
+  private begin(): void {
+    const framing = framingOf(this.headers)
+    if (typeof framing === 'object') {
+      this.reply(problem(framing.status, 'Invalid request', framing.fault), 'force')
+      return
+    }
+    const unread: Ending = framing === 'chunked' || framing > discardBytesMax ? 'force' : 'keep'
+    const found = this.context.router.find(this.method, this.path)
+    if (found.kind !== 'route') {
+      this.reply(unrouted(found, this.method, this.path), unread)
+      return
+    }
+    this.route = found.route
+    this.parameters = found.parameters
+    const { source } = this.context
+    const refusal = refusalOf(found.route, this.headers, framing, source.bytesMax)
+    if (refusal) {
+      const isTooLarge = refusal.status === 413 && unread === 'keep'
+      this.reply(refusal, isTooLarge ? 'announce' : unread)
+    } else if (found.route.method === 'GET') {
+      this.handle(noBody, unread)
+    } else {
+      this.receive(framing === 'chunked' ? undefined : framing, unread)
+    }
+  }
+
+  private receive(declared: number | undefined, unread: Ending): void {
+    this.contentType = mediaTypeOf(this.header('content-type')).type
+    const received = Body.open(this.context.source, declared)
+    if (received === undefined) {
+      this.reply(overloaded, unread)
+      return
+    }
+    this.received = received
+    this.context.deadlines.begin(this)
+    this.native?.onData((chunk, isLast) => this.take(received, chunk, isLast))
+  }
+
+  private take(received: Body, chunk: ArrayBuffer, isLast: boolean): void {
+    if (this.native === undefined) return
+    if (this.refusal) {
+      this.discarded += chunk.byteLength
+      if (isLast) this.reply(this.refusal, 'announce')
+      else if (this.discarded > discardBytesMax) this.reply(this.refusal, 'force')
+      return
+    }
+    switch (received.append(new Uint8Array(chunk), isLast)) {
+      case 'partial':
+        return
+      case 'whole':
+        this.context.deadlines.end(this)
+        this.handle(received.whole, 'keep')
+        return
+      case 'overflow':
+        this.refuseRest(tooLarge(this.context.source.bytesMax, 'more'), isLast)
+        return
+      case 'no-room':
+        this.refuseRest(overloaded, isLast)
+    }
+  }
+
+  private refuseRest(refusal: HttpReply, isLast: boolean): void {
+    if (isLast) this.reply(refusal, 'announce')
+    else this.refusal = refusal
+  }
+
+  private handle(body: Uint8Array, ending: Ending): void {
+    const { route } = this
+    if (route === undefined) return
+    this.body = body
+    let reply: HttpReply | Promise<HttpReply>
+    try {
+      reply = route.handle(this)
+    } catch (error) {
+      reply = this.failure(error)
+    } finally {
+      this.body = noBody
+      this.received?.release()
+    }
+    if (!(reply instanceof Promise)) {
+      this.reply(reply, ending)
+      return
+    }
+    reply.then(
+      (late) => this.reply(late, ending),
+      (error: unknown) => this.reply(this.failure(error), ending),
+    )
+  }
+
+  private failure(error: unknown): HttpReply {
+    if (!isExpected(error)) {
+      const { method, path } = this
+      this.context.logger.error({ err: error, method, path }, 'request failed')
+    }
+    return problemFor(error)
+  }
+
+  private reply(reply: HttpReply, wanted: Ending): void {
+    const native = this.leave()
+    if (native === undefined) return
+    const ending = reply.close ? 'force' : wanted
+    const isClosing = ending === 'force' || (this.context.isStopping && ending === 'keep')
+    metrics.requests.inc({ route: this.route?.path ?? 'none', status: reply.status })
+    native.cork(() => {
+      native.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? 'Unknown'}`)
+      native.writeHeader('Content-Type', reply.contentType)
+      native.writeHeader('Cache-Control', 'no-store')
+      native.writeHeader('X-Content-Type-Options', 'nosniff')
+      for (const [name, value] of Object.entries(reply.headers ?? {})) {
+        native.writeHeader(name, value)
+      }
+      if (ending === 'announce') native.writeHeader('Connection', 'close')
+      if (this.method === 'HEAD') native.endWithoutBody(Buffer.byteLength(reply.body), isClosing)
+      else native.end(reply.body, isClosing)
+    })
+  }
+
+  private abort(): void {
+    this.isGone = true
+    this.leave()
+    this.aborter?.abort()
+  }
+
+  /** Ends the exchange; returns the response object if it was not over yet. */
+  private leave(): NativeResponse | undefined {
+    const { native } = this
+    this.native = undefined
+    this.received?.release()
+    this.context.deadlines.end(this)
+    this.context.open.delete(this)
+    if (this.context.open.size === 0) this.context.onIdle()
+    return native
+  }
+}

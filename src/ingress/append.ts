@@ -1,0 +1,207 @@
+// Coalesces requests into records, one slab a partition, and says when a request is durable.
+// In:  the parsed transactions of a request.
+// Out: records to the log; a promise a request, kept when every record with one of its entries is durable.
+// Absent: HTTP; promises, closures or objects per transaction.
+
+/*
+ * Records cost by the piece, in the log and again in the worker, and waiting costs latency. So a record is cut
+ *
+ *   full    when the next entry does not fit into the slab;
+ *   idle    at the end of a turn of the event loop, when the log has nothing under way and the allowance covers a
+ *           record for each partition that has bytes: a lone request waits for nothing but the log, and what arrives
+ *           while appends are under way leaves together when they are done;
+ *   linger  lingerMs after the oldest waiting byte came, whatever is under way;
+ *   stop    when the appender stops.
+ *
+ * The last three cut all partitions at once. The allowance keeps `idle` from cutting tiny records for as long as the
+ * load lasts: it refills by one round of all partitions a linger, which is as often as `linger` alone would cut, and
+ * saves up a burst for the client that comes now and then. bench/append.mjs shows records and speed.
+ */
+
+import { setImmediate as endOfTurn } from 'node:timers'
+import { LedgerError } from '../errors.ts'
+import type { ByteBudget } from '../http/budget.ts'
+import { slabBytes } from '../limits.ts'
+import type { Log } from '../log/log.ts'
+import { metrics } from '../observe/metrics.ts'
+import { entryBytes, partitionCount } from '../record/layout.ts'
+import type { RequestBatch } from './batch.ts'
+import { Slab } from './slab.ts'
+import { Waiter, type Offsets } from './waiter.ts'
+
+/** Records that `idle` may cut in a row after a rest: eight requests that touch every partition. */
+const allowanceMax = 8 * partitionCount
+
+/** Free slabs kept: as many as there are when every slab is full and replaced at once. */
+const freeSlabsMax = partitionCount
+
+export interface AppenderOptions {
+  log: Log
+  /** Longest time a byte waits before its record is cut. */
+  lingerMs: number
+  /** Bounds what waits and what is under way, together with the bodies that still arrive. */
+  budget: ByteBudget
+}
+
+export class Appender {
+  private readonly log: Log
+  private readonly lingerMs: number
+  private readonly budget: ByteBudget
+  private readonly slabs: (Slab | undefined)[] = new Array<undefined>(partitionCount).fill(
+    undefined,
+  )
+  private readonly free: Slab[] = []
+  /** Partitions with an open record that has bytes. */
+  private openRecords = 0
+  /** Records appended and not settled. */
+  private underWay = 0
+  private bytes = 0
+  private allowance = allowanceMax
+  private refilledAt = performance.now()
+  private lingerTimer: NodeJS.Timeout | undefined
+  private isTurnAwaited = false
+  private isStopping = false
+  private onSettled: () => void = () => undefined
+  private stopped: Promise<void> | undefined
+
+  constructor({ log, lingerMs, budget }: AppenderOptions) {
+    this.log = log
+    this.lingerMs = lingerMs
+    this.budget = budget
+  }
+
+  /** Bytes of entries that wait or are under way. */
+  get pendingBytes(): number {
+    return this.bytes
+  }
+
+  /**
+   * Takes a request whole and resolves when all of it is durable. Everything is copied before this returns. Entries of
+   * one partition stand in the log in the order of the request, and requests in the order of the calls.
+   *
+   * Rejects with STOPPING or OVERLOADED when nothing was taken, else with the error of the first append that failed:
+   * then every entry may or may not be in the log.
+   */
+  add(batch: RequestBatch): Promise<Offsets> {
+    if (this.isStopping) {
+      const message = 'This process is stopping and takes no more transactions.'
+      return Promise.reject(new LedgerError('STOPPING', message))
+    }
+    const bytes = batch.count * entryBytes
+    if (!this.budget.take(bytes)) {
+      const message = `More than ${this.budget.limit} bytes of requests are under way. Nothing of this one was taken.`
+      return Promise.reject(new LedgerError('OVERLOADED', message))
+    }
+    this.bytes += bytes
+    const waiter = new Waiter()
+    this.copy(batch, waiter)
+    this.schedule()
+    return waiter.settled
+  }
+
+  /** Cuts what waits, takes nothing more, and resolves when nothing is under way. */
+  stop(): Promise<void> {
+    this.isStopping = true
+    this.stopped ??= new Promise((resolve) => {
+      this.onSettled = resolve
+      this.cutAll()
+      if (this.underWay === 0) resolve()
+    })
+    return this.stopped
+  }
+
+  private copy({ count, entries, partitions }: RequestBatch, waiter: Waiter): void {
+    const source = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
+    for (let i = 0; i < count; i++) {
+      const partition = partitions[i]
+      let slab = this.slabs[partition]
+      if (slab === undefined || slab.end + entryBytes > slabBytes) slab = this.replace(partition)
+      if (slab.newest !== waiter) {
+        if (slab.newest === undefined) this.openRecords += 1
+        slab.newest = waiter
+        slab.waiters.push(waiter)
+        waiter.outstanding += 1
+      }
+      copyEntry(source, i * entryBytes, slab.view, slab.end)
+      slab.end += entryBytes
+    }
+  }
+
+  /** Another slab for a partition, its full one cut. */
+  private replace(partition: number): Slab {
+    this.cut(partition)
+    const slab = this.free.pop() ?? new Slab()
+    this.slabs[partition] = slab
+    return slab
+  }
+
+  private cutAll(): void {
+    clearTimeout(this.lingerTimer)
+    this.lingerTimer = undefined
+    for (let p = 0; p < partitionCount && this.openRecords > 0; p++) this.cut(p)
+  }
+
+  private cut(partition: number): void {
+    const slab = this.slabs[partition]
+    if (slab === undefined || slab.openBytes === 0) return
+    const { bytes, waiters } = slab.cut()
+    if (slab.isRetired) this.slabs[partition] = undefined
+    this.openRecords -= 1
+    this.underWay += 1
+    this.refill()
+    this.allowance = Math.max(0, this.allowance - 1)
+    this.log.append(partition, bytes).then(
+      (offset) => {
+        metrics.appendedRecords.inc()
+        metrics.appendedBytes.inc(bytes.length)
+        this.settle(slab, bytes.length)
+        for (const waiter of waiters) waiter.gain(partition, offset)
+      },
+      (error: unknown) => {
+        this.settle(slab, bytes.length)
+        for (const waiter of waiters) waiter.lose(error)
+      },
+    )
+  }
+
+  private settle(slab: Slab, bytes: number): void {
+    this.bytes -= bytes
+    this.budget.give(bytes)
+    slab.underWay -= 1
+    if (slab.isRetired && slab.underWay === 0) {
+      slab.reset()
+      if (this.free.length < freeSlabsMax) this.free.push(slab)
+    }
+    this.underWay -= 1
+    if (this.underWay > 0) return
+    this.onSettled()
+    this.schedule()
+  }
+
+  /** Sees to it that what waits is cut in time. */
+  private schedule(): void {
+    if (this.openRecords === 0) return
+    this.lingerTimer ??= setTimeout(() => this.cutAll(), this.lingerMs)
+    if (this.underWay > 0 || this.isTurnAwaited) return
+    this.isTurnAwaited = true
+    endOfTurn(() => {
+      this.isTurnAwaited = false
+      this.refill()
+      if (this.underWay === 0 && this.openRecords <= this.allowance) this.cutAll()
+    })
+  }
+
+  private refill(): void {
+    const now = performance.now()
+    const gained = ((now - this.refilledAt) / Math.max(1, this.lingerMs)) * partitionCount
+    this.allowance = Math.min(allowanceMax, this.allowance + gained)
+    this.refilledAt = now
+  }
+}
+
+/** Copies one entry as words: 47 bytes are eleven times four and three. */
+function copyEntry(source: DataView, from: number, target: DataView, to: number): void {
+  for (let at = 0; at < 44; at += 4) target.setInt32(to + at, source.getInt32(from + at))
+  target.setInt16(to + 44, source.getInt16(from + 44))
+  target.setUint8(to + 46, source.getUint8(from + 46))
+}
