@@ -1,21 +1,25 @@
 // Coalesces requests into records, one slab a partition, and says when a request is durable.
 // In:  the parsed transactions of a request.
-// Out: records to the log; a promise a request, kept when every record with one of its entries is durable.
+// Out: records to the log; a promise a request, kept when every record with one of its entries is
+//      durable.
 // Absent: HTTP; promises, closures or objects per transaction.
 
 /*
- * Records cost by the piece, in the log and again in the worker, and waiting costs latency. So a record is cut
+ * Records cost by the piece, in the log and again in the worker, and waiting costs latency. So a
+ * record is cut
  *
  *   full    when the next entry does not fit into the slab;
- *   idle    at the end of a turn of the event loop, when the log has nothing under way and the allowance covers a
- *           record for each partition that has bytes: a lone request waits for nothing but the log, and what arrives
- *           while appends are under way leaves together when they are done;
+ *   idle    at the end of a turn of the event loop, when the log has nothing under way and the
+ *           allowance covers a record for each partition that has bytes: a lone request waits for
+ *           nothing but the log, and what arrives while appends are under way leaves together when
+ *           they are done;
  *   linger  lingerMs after the oldest waiting byte came, whatever is under way;
  *   stop    when the appender stops.
  *
- * The last three cut all partitions at once. The allowance keeps `idle` from cutting tiny records for as long as the
- * load lasts: it refills by one round of all partitions a linger, which is as often as `linger` alone would cut, and
- * saves up a burst for the client that comes now and then. bench/append.mjs shows records and speed.
+ * The last three cut all partitions at once. The allowance keeps `idle` from cutting tiny records
+ * for as long as the load lasts: it refills by one round of all partitions a linger, which is as
+ * often as `linger` alone would cut, and saves up a burst for the client that comes now and then.
+ * bench/append.mjs shows records and speed.
  */
 
 import { setImmediate as endOfTurn } from 'node:timers'
@@ -76,11 +80,12 @@ export class Appender {
   }
 
   /**
-   * Takes a request whole and resolves when all of it is durable. Everything is copied before this returns. Entries of
-   * one partition stand in the log in the order of the request, and requests in the order of the calls.
+   * Takes a request whole and resolves when all of it is durable. Everything is copied before this
+   * returns. Entries of one partition stand in the log in the order of the request, and requests in
+   * the order of the calls.
    *
-   * Rejects with STOPPING or OVERLOADED when nothing was taken, else with the error of the first append that failed:
-   * then every entry may or may not be in the log.
+   * Rejects with STOPPING or OVERLOADED when nothing was taken, else with the error of the first
+   * append that failed: then every entry may or may not be in the log.
    */
   add(batch: RequestBatch): Promise<Offsets> {
     if (this.isStopping) {
@@ -89,7 +94,9 @@ export class Appender {
     }
     const bytes = batch.count * entryBytes
     if (!this.budget.take(bytes)) {
-      const message = `More than ${this.budget.limit} bytes of requests are under way. Nothing of this one was taken.`
+      const message =
+        `More than ${this.budget.limit} bytes of requests are under way. ` +
+        'Nothing of this one was taken.'
       return Promise.reject(new LedgerError('OVERLOADED', message))
     }
     this.bytes += bytes

@@ -32,6 +32,8 @@ export async function keyInDirectory(directory: string): Promise<Uint8Array> {
   }
   const key = await readFile(path)
   if (key.length === keyBytes) return key
-  const message = `${path}: expected ${keyBytes} bytes, found ${key.length}. Remove it, and receipts given out so far are void.`
+  const message =
+    `${path}: expected ${keyBytes} bytes, found ${key.length}. ` +
+    'Without it a new one is made, and receipts given out so far are void.'
   throw new LedgerError('CONFIG_INVALID', message)
 }
