@@ -95,8 +95,10 @@ async function start(
   if (log && wants('ingress')) {
     parts.ingress = await openIngress({ ...config, log, budget, logger })
   }
-  if (wants('query')) parts.reader = new LedgerReader({ databaseUrls, buckets: config.buckets })
-  const workers = log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
+  if (wants('query'))
+    parts.reader = new LedgerReader({ databaseUrls, buckets: config.buckets, logger })
+  const workers =
+    log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
   if (workers) parts.workers = workers
   const probes = [() => log?.unavailable(), () => workers?.reasons().join('; ') || undefined]
   parts.server = await startHttpServer({
@@ -138,7 +140,8 @@ async function openDatabases(
   logger: Logger,
   parts: Parts,
 ): Promise<readonly string[]> {
-  const needsDatabase = config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
+  const needsDatabase =
+    config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
   if (config.databaseUrls.length > 0 || !needsDatabase) return config.databaseUrls
   const directory = join(config.dataDir, 'postgres')
   parts.postgres = await startEmbeddedPostgres({ directory, logger })
