@@ -17,8 +17,7 @@ import type { Logger } from './observe/logger.ts'
 import { collectProcessMetrics } from './observe/metrics.ts'
 import { startReport } from './observe/report.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres/embedded.ts'
-import { LedgerReader } from './ledger/queries.ts'
-import { queryRoutes } from './query/routes.ts'
+import { openQuery, type Query } from './query/query.ts'
 import { ByteBudget } from './http/budget.ts'
 import { partitionCount } from './record/layout.ts'
 import { migrateAll, Workers } from './worker/workers.ts'
@@ -33,7 +32,7 @@ interface Parts {
   postgres?: EmbeddedPostgres
   log?: Log
   ingress?: Ingress
-  reader?: LedgerReader
+  query?: Query
   workers?: Workers
   server?: HttpServer
   stopReport?: () => void
@@ -95,8 +94,7 @@ async function start(
   if (log && wants('ingress')) {
     parts.ingress = await openIngress({ ...config, log, budget, logger })
   }
-  if (wants('query'))
-    parts.reader = new LedgerReader({ databaseUrls, buckets: config.buckets, logger })
+  if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
   const workers =
     log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
   if (workers) parts.workers = workers
@@ -106,7 +104,7 @@ async function start(
     routes: [
       ...healthRoutes(probes),
       ...(parts.ingress?.routes ?? []),
-      ...(parts.reader ? queryRoutes(parts.reader) : []),
+      ...(parts.query?.routes ?? []),
     ],
     limits: {
       bodyBytesMax: config.bodyBytesMax,
@@ -166,7 +164,7 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
   const place = {
     listen: server.address,
     postsBatches: parts.ingress !== undefined,
-    readsAccounts: parts.reader !== undefined,
+    readsAccounts: parts.query !== undefined,
     dataDir: ownsData ? config.dataDir : undefined,
     databaseUrl: postgres?.url,
   }
@@ -180,7 +178,7 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
  */
 async function stop(config: Config, logger: Logger, parts: Parts): Promise<void> {
   const signal = AbortSignal.timeout(config.shutdownTimeoutMs * 0.9)
-  const { server, ingress, reader, workers, log, postgres } = parts
+  const { server, ingress, query, workers, log, postgres } = parts
   parts.stopReport?.()
   server?.stopListening()
   await ingress?.stop()
@@ -189,7 +187,7 @@ async function stop(config: Config, logger: Logger, parts: Parts): Promise<void>
     if (config.brokers === undefined) await workers.drain(signal)
     await workers.stop(signal)
   }
-  await reader?.close()
+  await query?.close()
   await log?.close().catch((error: unknown) => {
     logger.error({ reason: messageOf(error) }, 'log did not close cleanly')
   })
