@@ -1,4 +1,5 @@
-// How many rows a second PostgreSQL takes into the ledger's real tables by COPY alone: the limit of every other figure.
+// How many rows a second PostgreSQL takes into the ledger's real tables by COPY alone: the limit of
+// every other figure.
 // In:  [--database-url URL] (a server of its own otherwise), [--rounds N].
 // Out: a table with medians over the rounds; the configurations take turns in each round.
 // Absent: HTTP, the log, encoding: the buffers are ready before the clock runs.
@@ -118,7 +119,8 @@ function median(values) {
 /**
  * Measures in a database of its own on the server of `url`, which it drops again.
  *
- * @returns {Promise<{ best: number, figures: { connections: number, rowsPerBucket: number, sorted: boolean,
+ * @returns {Promise<{ best: number, figures: { connections: number, rowsPerBucket: number, sorted:
+ *   boolean,
  *   rowsPerSecond: number }[] }>} medians over the rounds, and the largest of them
  */
 export async function measureCopyLimit(

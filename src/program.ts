@@ -79,7 +79,8 @@ async function start(
 ): Promise<void> {
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
-  // The embedded log comes first: its lock keeps a second process away from everything else in the data directory.
+  // The embedded log comes first: its lock keeps a second process away from everything else in the
+  // data directory.
   if (needsLog) parts.log = await openLog(config, logger)
   const databaseUrls = await openDatabases(config, logger, parts)
   if (config.migrateOnly) {
@@ -172,8 +173,10 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
 }
 
 /**
- * Upstream first: no new request, then nothing unanswered, then nothing unapplied, then the log and the database. What
- * is in the embedded log is applied as far as the time allows, since nobody else can; what is in Kafka, others go on
+ * Upstream first: no new request, then nothing unanswered, then nothing unapplied, then the log and
+ * the database. What
+ * is in the embedded log is applied as far as the time allows, since nobody else can; what is in
+ * Kafka, others go on
  * with.
  */
 async function stop(config: Config, logger: Logger, parts: Parts): Promise<void> {

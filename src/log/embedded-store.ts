@@ -156,7 +156,8 @@ export class EmbeddedStore {
    * a descriptor opened with O_DSYNC, and returned, all before the promise is settled. With
    * `overlappingSync` it would resolve earlier, when the transaction can be seen, and the promise
    * that waits for the disk (`flushed`) never settles when flushing fails. A commit that fails at
-   * any step leaves the pages unreachable, and the next one writes others; should the very last step
+   * any step leaves the pages unreachable, and the next one writes others; should the very last
+   * step
    * fail, lmdb refuses all further use of the file until it is opened again.
    */
   async commit(transaction: StoreTransaction): Promise<void> {

@@ -1,4 +1,5 @@
-// The main-thread side of the workers: which partitions this process has, and which worker works on each.
+// The main-thread side of the workers: which partitions this process has, and which worker works on
+// each.
 // In:  the log, a membership, the databases.
 // Out: running workers; progress as metrics; reasons why this process is not ready.
 // Absent: record bytes, SQL, HTTP.
@@ -27,7 +28,7 @@ export interface OrchestratorOptions {
   logFormat: LogFormat
   crashAt: string | undefined
   /** The configuration cannot work: the process must end. */
-  onFatal(error: LedgerError): void
+  onFatal: (error: LedgerError) => void
 }
 
 const lagIntervalMs = 1000

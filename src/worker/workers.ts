@@ -49,7 +49,7 @@ export interface WorkersOptions {
   log: Log
   databaseUrls: readonly string[]
   logger: Logger
-  onFatal(error: LedgerError): void
+  onFatal: (error: LedgerError) => void
 }
 
 export class Workers {
