@@ -5,7 +5,7 @@
 
 // Reports of one partition come in order only as long as nothing fails: a record that times out in the queue is
 // reported before an older one in flight. So each record carries a number as its key, which its report brings back.
-// (The client can carry an object to the report instead, but loses memory with each.)
+// (The client offers to carry an object to the report instead, which has been known to lose memory.)
 
 import assert from 'node:assert/strict'
 import { LedgerError, messageOf } from '../errors.ts'
