@@ -16,7 +16,7 @@ function prepare(count, size, accountOf) {
   const records = []
   for (let made = 0; made < count;) {
     const accountId = accountOf(made)
-    const partition = partitionOf(accountId, 0)
+    const partition = partitionOf(new DataView(accountId.buffer), 0)
     const id = randomBytes(16)
     id.writeUIntBE(Date.now(), 0, 6)
     const entries = byPartition[partition]

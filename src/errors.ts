@@ -1,4 +1,5 @@
-// Every error the program raises on purpose: a code, a sentence, and what the code asks the caller to do.
+// Every error the program raises on purpose: a code, a sentence, and what the code asks the caller
+// to do.
 // In:  nothing.
 // Out: LedgerError, reactionTo().
 // Absent: HTTP status codes (http/ maps them), SQLSTATEs (postgres/retry.ts maps them).
@@ -8,7 +9,8 @@
  *
  * - `exit`: the configuration cannot work; say so and end the process non-zero.
  * - `retry`: the world is down for now; try again for ever, with backoff.
- * - `halt`: going on would lose or double money; stop this partition and say so until an operator acts.
+ * - `halt`: going on would lose or double money; stop this partition and say so until an operator
+ *   acts.
  * - `yield`: somebody else owns the partition now; stop writing it.
  * - `refuse`: this request or record cannot be taken; the next one may.
  */
@@ -23,15 +25,24 @@ const reactions = {
   DATA_DIR_LOCKED: 'exit',
   /** A package or program the configuration needs is not installed. */
   DEPENDENCY_MISSING: 'exit',
-  /** The database refuses us for a reason that waiting does not cure: password, missing database, privileges. */
+  /**
+   * The database refuses us for a reason that waiting does not cure: password, missing database,
+   * privileges.
+   */
   DATABASE_REFUSED: 'exit',
   /** The tables were made by a newer program, or for another number of buckets or databases. */
   LAYOUT_MISMATCH: 'exit',
   /** The topic exists with settings that break the contract. */
   TOPIC_UNSUITABLE: 'exit',
-  /** PostgreSQL cannot be reached, or cut the connection; the outcome of what was in flight is unknown. */
+  /**
+   * PostgreSQL cannot be reached, or cut the connection; the outcome of what was in flight is
+   * unknown.
+   */
   DATABASE_UNAVAILABLE: 'retry',
-  /** The log cannot be reached, or did not confirm in time; an append may or may not have been taken. */
+  /**
+   * The log cannot be reached, or did not confirm in time; an append may or may not have been
+   * taken.
+   */
   LOG_UNAVAILABLE: 'retry',
   /** The log's disk budget is used up; nothing was taken. */
   LOG_FULL: 'retry',
@@ -76,7 +87,10 @@ export class LedgerError extends Error {
   }
 }
 
-/** The reaction an unknown error asks for; `undefined` for what is not a LedgerError, that is, for a bug of ours. */
+/**
+ * The reaction an unknown error asks for; `undefined` for what is not a LedgerError, that is, for a
+ * bug of ours.
+ */
 export function reactionTo(error: unknown): Reaction | undefined {
   return error instanceof LedgerError ? error.reaction : undefined
 }

@@ -12,10 +12,16 @@ const mebibyte = 1024 * kibibyte
 /** Most transactions in one request. */
 export const requestItemsMax = 5000
 
-/** Default of `--max-body`: a JSON body of 5000 items is 571 kB when compact; pretty-printed about 900 kB. */
+/**
+ * Default of `--max-body`: a JSON body of 5000 items is 571 kB when compact; pretty-printed about
+ * 900 kB.
+ */
 export const requestBodyBytesMax = 2 * mebibyte
 
-/** Default of `--max-inflight`: body and slab bytes of requests not answered yet; past it ingress answers 503. */
+/**
+ * Default of `--max-inflight`: body and slab bytes of requests not answered yet; past it ingress
+ * answers 503.
+ */
 export const inflightBytesMax = 128 * mebibyte
 
 /** A partition's slab is cut into a record when the next entry would not fit. */
@@ -33,7 +39,10 @@ export const readBytes = 2 * mebibyte
 /** Most rows in one flush. */
 export const flushRowsMax = 262_144
 
-/** PostgreSQL binary COPY row: INT16 4, then INT32 length and value of account_id, id, amount, created_at. */
+/**
+ * PostgreSQL binary COPY row: INT16 4, then INT32 length and value of account_id, id, amount,
+ * created_at.
+ */
 export const rowBytes = 2 + 2 * (4 + 16) + 2 * (4 + 8)
 
 /** Signature, flags and extension length that begin a binary COPY. */

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
-import { messageOf, type LedgerError } from './errors.ts'
+import { LedgerError, messageOf } from './errors.ts'
 import { startHttpServer, type HttpServer } from './http/server.ts'
 import { openIngress, type Ingress } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
@@ -18,6 +18,7 @@ import { collectProcessMetrics } from './observe/metrics.ts'
 import { startReport } from './observe/report.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres/embedded.ts'
 import { openQuery, type Query } from './query/query.ts'
+import { ByteBudget } from './http/budget.ts'
 import { partitionCount } from './record/layout.ts'
 import { migrateAll, Workers } from './worker/workers.ts'
 
@@ -52,12 +53,21 @@ export async function startProgram(
 ): Promise<Program> {
   const parts: Parts = {}
   try {
-    await start(config, logger, signal, parts, onFatal)
+    await Promise.race([start(config, logger, signal, parts, onFatal), aborted(signal)])
   } catch (error) {
     await stop(config, logger, parts).catch(() => undefined)
     throw error
   }
   return { stop: () => stop(config, logger, parts) }
+}
+
+/** Rejects when the signal is aborted: waiting for a broker that is away has no other end. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => {
+      reject(new LedgerError('STOPPING', 'Stopped while starting.'))
+    })
+  })
 }
 
 async function start(
@@ -70,7 +80,7 @@ async function start(
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
   // The embedded log comes first: its lock keeps a second process away from everything else in the data directory.
-  if (needsLog) parts.log = await openLog(config, logger, signal)
+  if (needsLog) parts.log = await openLog(config, logger)
   const databaseUrls = await openDatabases(config, logger, parts)
   if (config.migrateOnly) {
     await migrateAll(databaseUrls, config.buckets, logger, signal)
@@ -80,9 +90,13 @@ async function start(
   }
   collectProcessMetrics()
   const { log } = parts
-  if (log && wants('ingress')) parts.ingress = await openIngress(config, log, logger)
+  const budget = new ByteBudget(config.inflightBytesMax)
+  if (log && wants('ingress')) {
+    parts.ingress = await openIngress({ ...config, log, budget, logger })
+  }
   if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
-  const workers = log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
+  const workers =
+    log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
   if (workers) parts.workers = workers
   const probes = [() => log?.unavailable(), () => workers?.reasons().join('; ') || undefined]
   parts.server = await startHttpServer({
@@ -94,9 +108,9 @@ async function start(
     ],
     limits: {
       bodyBytesMax: config.bodyBytesMax,
-      inflightBytesMax: config.inflightBytesMax,
-      requestDeadlineMs: config.requestTimeoutMs,
+      bodyDeadlineMs: config.requestTimeoutMs,
     },
+    budget,
     logger,
   })
   await workers?.start(signal)
@@ -105,7 +119,7 @@ async function start(
   announce(config, logger, parts)
 }
 
-function openLog(config: Config, logger: Logger, signal: AbortSignal): Promise<Log> {
+function openLog(config: Config, logger: Logger): Promise<Log> {
   if (config.brokers === undefined) {
     return openEmbeddedLog({
       directory: join(config.dataDir, 'log'),
@@ -115,7 +129,7 @@ function openLog(config: Config, logger: Logger, signal: AbortSignal): Promise<L
     })
   }
   const { brokers, topic, group, kafkaProperties: properties } = config
-  return openKafkaLog({ brokers, topic, group, properties, logger, signal })
+  return openKafkaLog({ brokers, topic, group, properties, logger })
 }
 
 /** The databases, the embedded one started first where none is given. */
@@ -124,7 +138,8 @@ async function openDatabases(
   logger: Logger,
   parts: Parts,
 ): Promise<readonly string[]> {
-  const needsDatabase = config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
+  const needsDatabase =
+    config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
   if (config.databaseUrls.length > 0 || !needsDatabase) return config.databaseUrls
   const directory = join(config.dataDir, 'postgres')
   parts.postgres = await startEmbeddedPostgres({ directory, logger })

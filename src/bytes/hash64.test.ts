@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { hashUuid } from './hash64.ts'
 
-// A second reading of the algorithm, from its published form: for a key of any length and any seed, slow and plain.
-// What PostgreSQL itself says is asked in record/partition.pg.test.ts.
+// A second reading of the algorithm, from its published form: for a key of any length and any seed,
+// slow and plain. What PostgreSQL itself says is asked in record/partition.pg.test.ts.
 
 const u32 = (value: number) => value >>> 0
 const rot = (value: number, bits: number) => u32((value << bits) | (value >>> (32 - bits)))
@@ -47,7 +47,7 @@ function hashBytesExtended(key: Buffer, seed: bigint): bigint {
   return (BigInt(lanes[1]) << 32n) | BigInt(lanes[2])
 }
 
-test('the low word is that of lookup3 with the seed of hash partitioning, combined as for one column', () => {
+test('the hash is that of lookup3 under the seed of hash partitioning', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (uuid) => {
       const key = Buffer.from(uuid)

@@ -4,9 +4,10 @@
 // Absent: the high 32 bits (no power of two in use reaches them), lengths other than 16.
 
 /*
- * PostgreSQL computes hash_combine64(0, hash_bytes_extended(uuid, 16, HASH_PARTITION_SEED)): Bob Jenkins' lookup3
- * (mix, final) over three 32-bit lanes. Length and seed are the same for every uuid, so the lanes after seeding are
- * constants: hash64.test.ts derives them, and partition.pg.test.ts asks PostgreSQL itself.
+ * PostgreSQL computes hash_combine64(0, hash_bytes_extended(uuid, 16, HASH_PARTITION_SEED)): Bob
+ * Jenkins' lookup3 (mix, final) over three 32-bit lanes. Length and seed are the same for every
+ * uuid, so the lanes after seeding are constants: hash64.test.ts derives them, and
+ * partition.pg.test.ts asks PostgreSQL itself.
  */
 
 /** Lanes after mixing in the length 16 and HASH_PARTITION_SEED, 0x7A5B22367996DCFD. */
@@ -20,7 +21,10 @@ function rotate(word: number, bits: number): number {
   return (word << bits) | (word >>> (32 - bits))
 }
 
-/** Low word of the hash of the uuid whose bytes are these four little-endian words, as a signed integer. */
+/**
+ * Low word of the hash of the uuid whose bytes are these four little-endian words, as a signed
+ * integer.
+ */
 export function hashUuid(word0: number, word1: number, word2: number, word3: number): number {
   let a = (seededA + word0) | 0
   let b = (seededB + word1) | 0

@@ -6,8 +6,9 @@
 /*
  * int64 => [ "-" ] ( "0" / digit1-9 *digit )             "-0" is JSON for 0, and is taken as 0
  *
- * Up to 15 digits fit a double exactly, and almost all amounts are that short. Longer ones are put together from two
- * halves in base 2^16, so that no intermediate value reaches 2^53. bench/scanner.mjs shows the speed.
+ * Up to 15 digits fit a double exactly, and almost all amounts are that short. Longer ones are put
+ * together from two halves in base 2^16, so that no intermediate value reaches 2^53.
+ * bench/scanner.mjs shows the speed.
  */
 
 const minus = 0x2d
@@ -19,12 +20,14 @@ const digitsMax = 19
 /** Digits after the first part of a long number. */
 const tailDigits = 9
 const tailScale = 1e9
+const halfScale = 2 ** 16
 const wordScale = 2 ** 32
 const signBit = 2 ** 31
 
 /**
- * Reads the integer at `at` into the 8 bytes at `targetAt` and returns the position after its last digit, or -1 when
- * there is none or it is outside of int64. What follows the digits is for the caller to judge.
+ * Reads the integer at `at` into the 8 bytes at `targetAt` and returns the position after its last
+ * digit, or -1 when there is none or it is outside of int64. What follows the digits is for the
+ * caller to judge.
  */
 export function readInt64(
   source: DataView,
@@ -52,7 +55,10 @@ export function readInt64(
   return writeSmall(negative ? -value : value, next, target, targetAt)
 }
 
-/** Writes an integer below 2^53 in magnitude. Conversion to 32 bits is modulo 2^32, which is two's complement. */
+/**
+ * Writes an integer below 2^53 in magnitude. Conversion to 32 bits is modulo 2^32, which is two's
+ * complement.
+ */
 function writeSmall(value: number, next: number, target: DataView, targetAt: number): number {
   target.setInt32(targetAt, value, true)
   target.setInt32(targetAt + 4, Math.floor(value / wordScale), true)
@@ -74,12 +80,14 @@ function readLong(
   // head < 10^10 and tail < 10^9, so none of these sums and products reaches 2^53.
   const head = digitsValue(source, first, next - tailDigits)
   const tail = digitsValue(source, next - tailDigits, next)
-  const lowest = (head % 65536) * tailScale + tail
-  const rest = Math.floor(head / 65536) * tailScale + Math.floor(lowest / 65536)
-  const low = (rest % 65536) * 65536 + (lowest % 65536)
-  const high = Math.floor(rest / 65536)
-  const largest = negative ? high < signBit || (high === signBit && low === 0) : high < signBit
-  if (!largest) return -1
+  const headHigh = Math.floor(head / halfScale)
+  const product = (head - headHigh * halfScale) * tailScale + tail
+  const carry = Math.floor(product / halfScale)
+  const rest = headHigh * tailScale + carry
+  const high = Math.floor(rest / halfScale)
+  const low = (rest - high * halfScale) * halfScale + (product - carry * halfScale)
+  const fits = high < signBit || (negative && high === signBit && low === 0)
+  if (!fits) return -1
   target.setInt32(targetAt, negative ? -low : low, true)
   target.setInt32(targetAt + 4, negative ? -high - (low === 0 ? 0 : 1) : high, true)
   return next

@@ -6,7 +6,10 @@ import { formatUuid, parseUuid, readUuid } from './uuid.ts'
 const text = '0190b6e5-f00d-7abc-8def-0123456789ab'
 const bytes = Buffer.from('0190b6e5f00d7abc8def0123456789ab', 'hex')
 
-/** Reads `source` as a UUID that begins in the middle of other bytes; `undefined` when it is refused. */
+/**
+ * Reads `source` as a UUID that begins in the middle of other bytes; `undefined` when it is
+ * refused.
+ */
 function read(source: Uint8Array): string | undefined {
   const padded = new Uint8Array(source.length + 5).fill(0x61)
   padded.set(source, 3)
@@ -43,7 +46,7 @@ test('every UUID survives text and back, in any mixture of case', () => {
   )
 })
 
-test('any one byte in any place is accepted exactly when it is a digit or the dash of that place', () => {
+test('a byte in any place is taken only if it is a digit or the dash of that place', () => {
   for (let place = 0; place < text.length; place += 1) {
     for (let byte = 0; byte < 256; byte += 1) {
       const changed = Buffer.from(text)

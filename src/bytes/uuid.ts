@@ -6,9 +6,10 @@
 /*
  * uuid => 8hex "-" 4hex "-" 4hex "-" 4hex "-" 12hex      36 characters: dashes at 8, 13, 18 and 23
  *
- * Four characters are loaded as one little-endian word; each half of the word is a pair of digits and indexes a table
- * that holds the byte they stand for, or -1. Only the lines of the table that hold digits are ever touched by valid
- * text (2 KiB), so it stays in the nearest cache. bench/scanner.mjs shows the speed.
+ * Four characters are loaded as one little-endian word; each half of the word is a pair of digits
+ * and indexes a table that holds the byte they stand for, or -1. Only the lines of the table that
+ * hold digits are ever touched by valid text (2 KiB), so it stays in the nearest cache.
+ * bench/scanner.mjs shows the speed.
  */
 
 /** Length of a UUID as text, in characters. */
@@ -17,7 +18,10 @@ export const uuidTextBytes = 36
 const dash = 0x2d
 const uuidBytes = 16
 
-/** Byte for each pair of hexadecimal characters, by first character + 256 * second; -1 for all other pairs. */
+/**
+ * Byte for each pair of hexadecimal characters, by first character + 256 * second; -1 for all other
+ * pairs.
+ */
 const byteOfPair = new Int16Array(65536).fill(-1)
 /** Text of each byte in lower case. */
 const textOfByte: string[] = []
@@ -33,7 +37,9 @@ for (let byte = 0; byte < 256; byte += 1) {
   }
 }
 
-/** Two bytes from four characters, the first byte lowest; negative when any of the four is no digit. */
+/**
+ * Two bytes from four characters, the first byte lowest; negative when any of the four is no digit.
+ */
 function twoBytes(source: DataView, at: number): number {
   const word = source.getInt32(at, true)
   const first = byteOfPair[word & 0xffff]
@@ -42,8 +48,8 @@ function twoBytes(source: DataView, at: number): number {
 }
 
 /**
- * Reads the 36 characters at `at` into the 16 bytes at `targetAt`. False when they are not a UUID; the 16 bytes are
- * then overwritten with no meaning. Both ranges must lie within their views.
+ * Reads the 36 characters at `at` into the 16 bytes at `targetAt`. False when they are not a UUID;
+ * the 16 bytes are then overwritten with no meaning. Both ranges must lie within their views.
  */
 export function readUuid(
   source: DataView,
@@ -59,7 +65,8 @@ export function readUuid(
   const f = twoBytes(source, at + 24)
   const g = twoBytes(source, at + 28)
   const h = twoBytes(source, at + 32)
-  // Whole words are stored, since whole words are what the partition and repeat checks load again at once.
+  // Whole words are stored, since whole words are what the partition and repeat checks load again
+  // at once.
   target.setInt32(targetAt, a | (b << 16), true)
   target.setInt32(targetAt + 4, c | (d << 16), true)
   target.setInt32(targetAt + 8, e | (f << 16), true)

@@ -1,14 +1,17 @@
 // Protobuf base-128 varints, read from bytes that nobody has checked yet.
 // In:  bytes with their bounds.
 // Out: where the varint ends, and its value.
-// Absent: writing (no canonical length here needs more than one byte), 64-bit exactness, exceptions.
+// Absent: writing (no canonical length here needs more than one byte), 64-bit exactness,
+//         exceptions.
 
 /** Longest varint protobuf permits, in bytes. Shorter values may be padded up to it. */
-export const varintBytesMax = 10
+const varintBytesMax = 10
 
 const continues = 0x80
 
-/** Position after the varint at `at`, or -1 when it does not end before `end` or within ten bytes. */
+/**
+ * Position after the varint at `at`, or -1 when it does not end before `end` or within ten bytes.
+ */
 export function varintEnd(bytes: DataView, at: number, end: number): number {
   const limit = Math.min(end, at + varintBytesMax)
   for (let next = at; next < limit; next += 1) {
@@ -18,8 +21,8 @@ export function varintEnd(bytes: DataView, at: number, end: number): number {
 }
 
 /**
- * Value of the varint that fills `at` to `end`, as `varintEnd` returned it. Exact below 2^53 and never rounded to
- * below it, which is all that a tag or a length has to be compared with.
+ * Value of the varint that fills `at` to `end`, as `varintEnd` returned it. Exact below 2^53 and
+ * never rounded to below it, which is all that a tag or a length has to be compared with.
  */
 export function varintValue(bytes: DataView, at: number, end: number): number {
   let value = 0

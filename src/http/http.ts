@@ -8,12 +8,17 @@ export interface HttpRequest {
   method: string
   /** Path without the query string, as sent. */
   path: string
-  /** Values of the `{names}` in the route's path, percent-decoded, in the order they stand there. */
+  /**
+   * Values of the `{names}` in the route's path, percent-decoded, in the order they stand there.
+   */
   parameters: readonly string[]
   query: URLSearchParams
   /** Lower-case media type without parameters; '' when absent. */
   contentType: string
-  /** Value of a header, by lower-case name; '' when absent. Only names listed in `Route.headers` can be asked for. */
+  /**
+   * Value of a header, by lower-case name; '' when absent. Only names listed in `Route.headers` can
+   * be asked for.
+   */
   header(name: string): string
   /**
    * Empty for GET. Valid until `handle` returns, so before its first `await`: then the buffer takes
@@ -44,6 +49,8 @@ export interface Route {
   produces?: string
   /** Further request headers the handler reads, lower case. */
   headers?: readonly string[]
-  /** May reject with LedgerError (mapped to a problem document) or any other error (500, logged). */
+  /**
+   * May reject with LedgerError (mapped to a problem document) or any other error (500, logged).
+   */
   handle(request: HttpRequest): Promise<HttpReply> | HttpReply
 }

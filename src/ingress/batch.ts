@@ -1,4 +1,5 @@
-// The transactions of one request, as canonical wire bytes with their partitions. Allocated once and reused.
+// The transactions of one request, as canonical wire bytes with their partitions. Allocated once
+// and reused.
 // In:  what parse-json.ts and parse-protobuf.ts write.
 // Out: what append.ts copies into slabs.
 // Absent: HTTP, the log.
@@ -18,7 +19,8 @@ export class RequestBatch {
 /**
  * Why a body was refused: where, what was expected and what was found.
  *
- * `index` is the item's position in the batch and `field` the name of the member, where the fault lies within one.
+ * `index` is the item's position in the batch and `field` the name of the member, where the fault
+ * lies within one.
  */
 export interface RequestFault {
   index?: number

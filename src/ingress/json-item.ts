@@ -1,13 +1,14 @@
 // Reads one item of a JSON batch into its canonical entry.
 // In:  the body, and where an item should begin.
 // Out: the three values in place, and the position after the item; or a fault.
-// Absent: the array around it (parse-json.ts), the entry's frame, recursion (nothing in an item nests).
+// Absent: the array around it (parse-json.ts), the entry's frame, recursion (nothing in an item
+//         nests).
 
 /*
- * item   => "{" ws member ws "," ws member ws "," ws member ws "}"     each member once, in any order
+ * item   => "{" ws member ws "," ws member ws "," ws member ws "}"   each once, in any order
  * member => key ws ":" ws value
  *           "id" or "account_id" : a string holding a UUID
- *           "amount"             : an int64 as a number without fraction or exponent, or as a string of the same
+ *           "amount"             : an int64, as a number or as a string of its digits
  * ws     => *( space / tab / CR / LF )
  */
 
@@ -41,13 +42,11 @@ const amountKey7 = word('nt":')
 const idKeyBytes = 7
 const accountKeyBytes = 16
 const amountKeyBytes = 11
-/** Shortest compact item: keys and punctuation, two UUIDs, a digit and a brace. */
-const compactBytesMin =
-  idKeyBytes + uuidTextBytes + accountKeyBytes + uuidTextBytes + amountKeyBytes + 2
 
 /**
- * Reads an item spelled `{"id":"…","account_id":"…","amount":1}`, or with `"1"`, as most programs write it, and
- * returns the position after it; -1 when it is spelled in another way or is at fault, for readItem to decide.
+ * Reads an item spelled `{"id":"…","account_id":"…","amount":1}`, or with `"1"`, as most programs
+ * write it, and returns the position after it; -1 when it is spelled in another way or is at fault,
+ * for readItem to decide.
  */
 export function readCompactItem(
   source: DataView,
@@ -55,28 +54,42 @@ export function readCompactItem(
   entries: DataView,
   entryAt: number,
 ): number {
-  const end = source.byteLength
-  if (end - at < compactBytesMin) return -1
-  if (source.getInt32(at, true) !== idKey0) return -1
-  if (source.getInt32(at + 3, true) !== idKey3) return -1
-  const accountKeyAt = at + idKeyBytes + uuidTextBytes
-  if (source.getInt32(accountKeyAt, true) !== memberKey0) return -1
-  if (source.getInt32(accountKeyAt + 4, true) !== accountKey4) return -1
-  if (source.getInt32(accountKeyAt + 8, true) !== accountKey8) return -1
-  if (source.getInt32(accountKeyAt + 12, true) !== accountKey12) return -1
-  const amountKeyAt = accountKeyAt + accountKeyBytes + uuidTextBytes
-  if (source.getInt32(amountKeyAt, true) !== memberKey0) return -1
-  if (source.getInt32(amountKeyAt + 4, true) !== amountKey4) return -1
-  if (source.getInt32(amountKeyAt + 7, true) !== amountKey7) return -1
-  if (!readUuid(source, at + idKeyBytes, entries, entryAt + idAt)) return -1
+  const idValueAt = at + idKeyBytes
+  const accountKeyAt = idValueAt + uuidTextBytes
   const accountValueAt = accountKeyAt + accountKeyBytes
-  if (!readUuid(source, accountValueAt, entries, entryAt + accountIdAt)) return -1
+  const amountKeyAt = accountValueAt + uuidTextBytes
   const amountValueAt = amountKeyAt + amountKeyBytes
+  if (amountValueAt >= source.byteLength) return -1
+  if (!hasCompactKeys(source, at, accountKeyAt, amountKeyAt)) return -1
+  if (!readUuid(source, idValueAt, entries, entryAt + idAt)) return -1
+  if (!readUuid(source, accountValueAt, entries, entryAt + accountIdAt)) return -1
   const next =
     source.getUint8(amountValueAt) === quote
       ? readQuotedAmount(source, amountValueAt, entries, entryAt)
-      : readInt64(source, amountValueAt, end, entries, entryAt + amountAt)
+      : readInt64(source, amountValueAt, source.byteLength, entries, entryAt + amountAt)
   return next >= 0 && byteAt(source, next) === closeBrace ? next + 1 : -1
+}
+
+/**
+ * Whether the three keys, with the punctuation around them, stand where they do in a compact item.
+ */
+function hasCompactKeys(
+  source: DataView,
+  idKeyAt: number,
+  accountKeyAt: number,
+  amountKeyAt: number,
+): boolean {
+  return (
+    source.getInt32(idKeyAt, true) === idKey0 &&
+    source.getInt32(idKeyAt + 3, true) === idKey3 &&
+    source.getInt32(accountKeyAt, true) === memberKey0 &&
+    source.getInt32(accountKeyAt + 4, true) === accountKey4 &&
+    source.getInt32(accountKeyAt + 8, true) === accountKey8 &&
+    source.getInt32(accountKeyAt + 12, true) === accountKey12 &&
+    source.getInt32(amountKeyAt, true) === memberKey0 &&
+    source.getInt32(amountKeyAt + 4, true) === amountKey4 &&
+    source.getInt32(amountKeyAt + 7, true) === amountKey7
+  )
 }
 
 /** Members by number, and their bits in a set of those seen. */

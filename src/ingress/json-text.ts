@@ -1,8 +1,10 @@
 // The parts of JSON a batch is made of: white space and strings, read from bytes.
 // In:  a body, and a position in it.
-// Out: the next position; the characters of a string; excerpts of what stands somewhere, for faults.
-// Absent: numbers (bytes/int64.ts), objects and arrays (parse-json.ts), characters outside of ASCII: no member a
-//         batch may have contains one, so a string that does is refused, and its encoding need not be checked.
+// Out: the next position; the characters of a string; excerpts of what stands somewhere, for
+//      faults.
+// Absent: numbers (bytes/int64.ts), objects and arrays (parse-json.ts), characters outside of
+//         ASCII: no member a batch may have contains one, so a string that does is refused, and its
+//         encoding need not be checked.
 
 const quote = 0x22
 const backslash = 0x5c
@@ -40,8 +42,9 @@ export function skipSpace(body: DataView, at: number): number {
 }
 
 /**
- * Reads the string whose opening quote is at `at` into `text`. False when there is none, when it is not JSON, or when
- * it is too long to be any text a batch may hold. `text` is valid until the next call.
+ * Reads the string whose opening quote is at `at` into `text`. False when there is none, when it is
+ * not JSON, or when it is too long to be any text a batch may hold. `text` is valid until the next
+ * call.
  */
 export function readText(body: DataView, at: number, text: Text): boolean {
   const end = body.byteLength
@@ -126,8 +129,8 @@ function unicodeEscape(body: DataView, at: number): number {
 const excerptBytes = 32
 
 /**
- * What stands at `at`, for a fault: a whole string, number or word, or else one character, in backquotes; printable
- * ASCII as it is and other bytes as \xHH, and at most 40 characters in all.
+ * What stands at `at`, for a fault: a whole string, number or word, or else one character, in
+ * backquotes; printable ASCII as it is and other bytes as \xHH, and at most 40 characters in all.
  */
 export function excerpt(body: DataView, at: number): string {
   if (at >= body.byteLength) return 'the end of the body'
@@ -161,7 +164,9 @@ function tokenEnd(body: DataView, at: number, limit: number): number {
   return limit
 }
 
-/** Letters, digits, signs and dots, and every byte beyond ASCII: what a number or a word is made of. */
+/**
+ * Letters, digits, signs and dots, and every byte beyond ASCII: what a number or a word is made of.
+ */
 export function isWordByte(byte: number): boolean {
   const letter = byte | 0x20
   if (letter >= 0x61 && letter <= 0x7a) return true

@@ -1,13 +1,15 @@
 // Reads the JSON body of one request: a byte scanner for one fixed schema.
 // In:  the body, whole.
-// Out: canonical entries with their partitions, in the caller's RequestBatch; or why the body is refused.
+// Out: canonical entries with their partitions, in the caller's RequestBatch; or why the body is
+//      refused.
 // Absent: JSON.parse, strings and objects per transaction, numbers as doubles.
 
 /*
- * body => ws "[" ws item *( ws "," ws item ) ws "]" ws                 1 to requestItemsMax items; json-item.ts
+ * body => ws "[" ws item *( ws "," ws item ) ws "]" ws       1 to requestItemsMax items
  *
- * It takes exactly what JSON.parse and a check of this schema would take, escapes in strings included, but for two
- * things: a key given twice and an integer beyond 2^53 are seen as what they are. bench/scanner.mjs shows the speed.
+ * It takes exactly what JSON.parse and a check of this schema would take, escapes in strings
+ * included, but for two things: a key given twice and an integer beyond 2^53 are seen as what they
+ * are. bench/scanner.mjs shows the speed.
  */
 
 import { requestItemsMax } from '../limits.ts'

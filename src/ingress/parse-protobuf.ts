@@ -1,6 +1,7 @@
 // Reads the TransactionBatch of one request.
 // In:  a body in any valid protobuf encoding.
-// Out: canonical entries with their partitions, in the caller's RequestBatch; or why the body is refused.
+// Out: canonical entries with their partitions, in the caller's RequestBatch; or why the body is
+//      refused.
 // Absent: generated code, HTTP, an object per transaction.
 
 import { requestItemsMax } from '../limits.ts'

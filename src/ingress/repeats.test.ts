@@ -25,7 +25,7 @@ function addAll(repeats: Repeats, entries: readonly Entry[]): RequestFault | und
   return undefined
 }
 
-test('the first item that contradicts an earlier one is found, in one request after another', () => {
+test('in every request the first item that contradicts an earlier one is found', () => {
   const repeats = new Repeats()
   const numbers = fc.tuple(
     fc.nat(2),

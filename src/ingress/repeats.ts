@@ -1,15 +1,17 @@
 // Finds transactions that come twice in one request.
 // In:  canonical entries, one after the other.
 // Out: a fault when an identity comes again with another amount; the same amount again is no fault.
-// Absent: memory between requests, allocation, dropping of repeats (the ledger takes each identity once anyway).
+// Absent: memory between requests, allocation, dropping of repeats (the ledger takes each identity
+//         once anyway).
 
 /*
- * One open-addressing table serves every request. A slot holds generation * 2^13 + index of an entry; slots of an
- * earlier generation count as empty, so a new request costs nothing to begin.
+ * One open-addressing table serves every request. A slot holds generation * 2^13 + index of an
+ * entry; slots of an earlier generation count as empty, so a new request costs nothing to begin.
  *
- * Clients choose ids, and must not be able to choose ones that collide. The slot comes from multilinear hashing over
- * 16-bit halves with 32-bit random factors (Lemire and Kaser, "Strongly universal string hashing is fast"): for any
- * two identities chosen without knowing the factors, the top 17 bits of the sum are alike once in 2^17.
+ * Clients choose ids, and must not be able to choose ones that collide. The slot comes from
+ * multilinear hashing over 16-bit halves with 32-bit random factors (Lemire and Kaser, "Strongly
+ * universal string hashing is fast"): for any two identities chosen without knowing the factors,
+ * the top 17 bits of the sum are alike once in 2^17.
  */
 
 import assert from 'node:assert/strict'
@@ -44,8 +46,8 @@ export class Repeats {
   }
 
   /**
-   * Remembers the canonical entry `index` and compares it with those before it. Entries are added in their order,
-   * each once.
+   * Remembers the canonical entry `index` and compares it with those before it. Entries are added
+   * in their order, each once.
    */
   add(entries: DataView, index: number): RequestFault | undefined {
     const stamp = this.generation * (1 << indexBits)

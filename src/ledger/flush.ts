@@ -53,10 +53,11 @@ export interface Checkpoint {
 }
 
 /**
- * - `committed`: all of it is in the tables. `inserted` rows are new; `duplicates` were there with the same amount;
- *   `conflicts` were there with another amount and are recorded (whether now or by an earlier flush).
- * - `stale`: nothing was written, because a checkpoint was not where the flush expected it; `checkpoints` is what
- *   PostgreSQL says now of the partitions in `steps`.
+ * - `committed`: all of it is in the tables. `inserted` rows are new; `duplicates` were there with
+ *   the same amount; `conflicts` were there with another amount and are recorded (whether now or by
+ *   an earlier flush).
+ * - `stale`: nothing was written, because a checkpoint was not where the flush expected it;
+ *   `checkpoints` is what PostgreSQL says now of the partitions in `steps`.
  */
 export type FlushOutcome =
   | {

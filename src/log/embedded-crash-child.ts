@@ -1,4 +1,5 @@
-// Uses an embedded log until it is killed, or until its disk is full, and says what it was promised.
+// Uses an embedded log until it is killed, or until its disk is full, and says what it was
+// promised.
 // In:  argv: the directory, `append` or `fill`, and perhaps a crash point.
 // Out: lines `appended PARTITION OFFSET`, `read PARTITION OFFSET`, and those of `fill`.
 // Absent: any end of its own making in `append`.
@@ -10,7 +11,8 @@ import { bytesOf } from './conformance-tools.ts'
 import { openEmbeddedLog } from './embedded.ts'
 import type { Log, Offset } from './log.ts'
 
-const [directory = '', mode, crashAt] = process.argv.slice(2)
+const [directory = '', mode] = process.argv.slice(2)
+const crashAt = process.argv.at(4)
 const partitions = 5
 
 /** What stands at this offset of this partition: the parent knows it too. */
@@ -23,7 +25,10 @@ function say(...words: (string | number)[]): void {
   writeSync(1, `${words.join(' ')}\n`)
 }
 
-/** Keeps several appends of each partition under way for ever, and releases what is a hundred records old. */
+/**
+ * Keeps several appends of each partition under way for ever, and releases what is a hundred
+ * records old.
+ */
 async function appendForEver(log: Log, partition: number, next: Offset): Promise<never> {
   for (let offset = next; ; offset += 1) {
     const appended = log.append(partition, contentOf(partition, offset))

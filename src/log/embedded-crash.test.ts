@@ -122,7 +122,8 @@ async function killed(running: ChildProcess): Promise<void> {
 
 test('a full disk refuses appends, loses nothing, and is left behind after a release', () =>
   withDirectory(async (directory) => {
-    // A limit on the size of files is as good as a small disk, and needs no privileges: 8 MiB, in units of 1 KiB.
+    // A limit on the size of files is as good as a small disk, and needs no privileges: 8 MiB, in
+    // units of 1 KiB.
     const limited = `trap '' XFSZ; ulimit -f 8192; exec "$0" "$@"`
     const running = spawn('bash', ['-c', limited, process.execPath, child, directory, 'fill'], {
       stdio: ['ignore', 'pipe', 'ignore'], // lmdb complains on standard error.

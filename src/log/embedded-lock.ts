@@ -18,11 +18,12 @@ const holderFile = 'holder.pid'
 /**
  * Takes the lock, or rejects with DATA_DIR_LOCKED.
  *
- * Node has no flock, so the lock is an abstract Unix socket named after the directory's device and inode. The kernel
- * binds a name once, and forgets it at the very end of the process that bound it. A file with a process number cannot
- * do that: after a crash it names nobody, or an innocent process that was given the same number, and clearing it away
- * races with others that do the same. A socket in the file system stays behind likewise. The name counts within one
- * network namespace: containers that share a directory must share that too, or take care themselves.
+ * Node has no flock, so the lock is an abstract Unix socket named after the directory's device and
+ * inode. The kernel binds a name once, and forgets it at the very end of the process that bound it.
+ * A file with a process number cannot do that: after a crash it names nobody, or an innocent
+ * process that was given the same number, and clearing it away races with others that do the same.
+ * A socket in the file system stays behind likewise. The name counts within one network namespace:
+ * containers that share a directory must share that too, or take care themselves.
  */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   if (process.platform !== 'linux') {

@@ -111,7 +111,10 @@ export class EmbeddedReader implements LogReader {
     return keys
   }
 
-  /** Takes records partition by partition; the one where the space ends is followed by the next in the next read. */
+  /**
+   * Takes records partition by partition; the one where the space ends is followed by the next in
+   * the next read.
+   */
   private take(maxBytes: number, fromDiskMax: number): LogRecord[] {
     const taken: LogRecord[] = []
     let [bytes, fromDisk] = [0, 0]
@@ -144,7 +147,7 @@ export class EmbeddedReader implements LogReader {
   }
 
   private inTurn(at: number): number {
-    const partition = this.order[(this.turn + at) % this.order.length]
+    const partition = this.order.at((this.turn + at) % this.order.length)
     assert(partition !== undefined)
     return partition
   }

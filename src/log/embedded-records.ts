@@ -1,19 +1,25 @@
-// What the embedded log holds on disk, as memory knows it: where each record is, and the newest of them whole.
+// What the embedded log holds on disk, as memory knows it: where each record is, and the newest of
+// them whole.
 // In:  what the writer has made durable or removed.
 // Out: records by partition and offset; a signal when there are more.
 // Absent: anything not on disk yet, so that no reader can see what a crash could take back.
 
 import assert from 'node:assert/strict'
-import { bytesOf, timestampOf, type EmbeddedStore, type RecordKey } from './embedded-store.ts'
+import type { EmbeddedStore, RecordKey } from './embedded-store.ts'
+import { bytesOf, timestampOf } from './embedded-value.ts'
 import type { LogRange, LogRecord, Offset } from './log.ts'
 
 /**
- * Bytes of records kept in memory after they are written. A worker that keeps up reads them here and never from lmdb,
- * which costs 1 µs and a copy a record. Between reading and writing lie a few milliseconds of records.
+ * Bytes of records kept in memory after they are written. A worker that keeps up reads them here
+ * and never from lmdb, which costs 1 µs and a copy a record. Between reading and writing lie a few
+ * milliseconds of records.
  */
 const tailBytesMax = 32 << 20
 
-/** One partition: trimmed ≤ first ≤ next. Records from `trimmed` on are on disk; those from `first` on can be read. */
+/**
+ * One partition: trimmed ≤ first ≤ next. Records from `trimmed` on are on disk; those from `first`
+ * on can be read.
+ */
 export class Partition {
   readonly number: number
   trimmed: Offset = 0
@@ -28,7 +34,7 @@ export class Partition {
   }
 
   place(offset: Offset): number {
-    const place = this.places[this.head + offset - this.trimmed]
+    const place = this.places.at(this.head + offset - this.trimmed)
     assert(place !== undefined && offset >= this.trimmed && offset < this.next, 'offset on disk')
     return place
   }
@@ -91,8 +97,8 @@ export class EmbeddedRecords {
   }
 
   partition(number: number): Partition {
-    const partition = this.partitions[number]
-    assert(partition !== undefined, `Partition ${number} of ${this.partitions.length}.`)
+    const partition = this.partitions.at(number)
+    assert(partition?.number === number, `Partition ${number} of ${this.partitions.length}.`)
     return partition
   }
 
@@ -134,7 +140,9 @@ export class EmbeddedRecords {
     for (const key of keys) this.partition(key.partition).trim(key.offset + 1)
   }
 
-  /** Resolves when there are more records, when `signal` is aborted, or after so many milliseconds. */
+  /**
+   * Resolves when there are more records, when `signal` is aborted, or after so many milliseconds.
+   */
   wait(milliseconds: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {

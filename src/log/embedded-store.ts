@@ -1,7 +1,7 @@
 // The embedded log's file: records, the marks of its partitions and its identity, in lmdb.
 // In:  transactions of appends and removals.
 // Out: a promise that resolves once a transaction is on disk; records by key; what the file holds.
-// Absent: offsets and who gets them (embedded-writer.ts), memory of what was written (embedded-records.ts).
+// Absent: who gets which offset (embedded-writer.ts), memory of what is here (embedded-records.ts).
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -9,33 +9,39 @@ import { mkdir, open as openFile, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { LedgerError, messageOf } from '../errors.ts'
+import { timestampBytes } from './embedded-value.ts'
 import type { Offset } from './log.ts'
 
 /*
  * Header  => 00 00                                      JSON: format, identity, partitions
  * Marks   => 00 01                                      INT48 next offset of each partition
  * Record  => 01 INT48 place  INT16 partition  INT48 offset
- *            INT64 timestamp, then the record's bytes
+ *            a value as in embedded-value.ts
  *
- * Integers are big endian, so that keys sort as their numbers do. `place` counts the records of the whole log in the
- * order they were written. Leading with it makes every transaction write at the end of the tree: with the partition
- * first, a transaction touching 128 partitions copies 128 leaf pages, and takes two and a half times as long
- * (bench/append-embedded.mjs). Nothing is ever looked up by partition on disk; embedded-records.ts knows the places.
+ * Integers are big endian, so that keys sort as their numbers do. `place` counts the records of the
+ * whole log in the order they were written. Leading with it makes every transaction write at the
+ * end of the tree. With the partition first, a transaction that touches 128 partitions copies 128
+ * leaf pages, and less than half as many records of 2 kB are written in a second
+ * (bench/append-embedded.mjs). Nothing is ever looked up by partition on disk; embedded-records.ts
+ * knows the places.
  *
- * The marks are written in every transaction. They outlive the records: a partition trimmed empty goes on counting.
+ * The marks are written in every transaction. They outlive the records: a partition trimmed empty
+ * goes on counting.
  */
 const headerKey = Buffer.of(0, 0)
 const marksKey = Buffer.of(0, 1)
 const firstRecordKey = Buffer.of(1)
 const recordKeyBytes = 1 + 6 + 2 + 6
-const timestampBytes = 8
 const format = 1
 
 /** A leaf node's header and its slot in the page, and a page's header, generously. */
 const nodeOverheadBytes = 16
 const pageOverheadBytes = 32
 
-/** Codes of errors that mean the disk, the quota or the file's limit is used up: EFBIG, ENOSPC, EDQUOT, MDB_MAP_FULL. */
+/**
+ * Codes of errors that mean the disk, the quota or the file's limit is used up: EFBIG, ENOSPC,
+ * EDQUOT, MDB_MAP_FULL.
+ */
 const spaceErrorCodes = new Set([27, 28, 122, -30792])
 const freeDiskBytesMin = 16 << 20
 
@@ -111,6 +117,8 @@ export class EmbeddedStore {
           `Expected ${partitions} partitions, ${had}.`,
         )
       }
+      // After a crash the page cache may hold a commit that the disk does not have yet. Nobody was
+      // told of it, but it is about to be read; from now on it must not vanish.
       await syncToDisk(path)
       await syncToDisk(directory)
       return new EmbeddedStore(directory, database, header)
@@ -140,14 +148,16 @@ export class EmbeddedStore {
   }
 
   /**
-   * Resolves once all of the transaction is on disk; one at a time. Rejects with LOG_FULL or LOG_UNAVAILABLE when none
-   * of it was taken.
+   * Resolves once all of the transaction is on disk; one at a time. Rejects with LOG_FULL or
+   * LOG_UNAVAILABLE, and then none of it was taken.
    *
-   * What resolves here is lmdb's promise of a commit *without* `overlappingSync`: mdb_txn_commit has written the pages,
-   * waited for fdatasync, written the page that makes them reachable through a descriptor opened with O_DSYNC, and
-   * returned, all before the promise is settled. With `overlappingSync` it would resolve earlier, when the transaction
-   * can be seen, and the promise that waits for the disk (`flushed`) never settles when flushing fails. A commit that
-   * fails at any step leaves the pages unreachable, and the next one writes others.
+   * What resolves here is lmdb's promise of a commit *without* `overlappingSync`: mdb_txn_commit
+   * has written the pages, waited for fdatasync, written the page that makes them reachable through
+   * a descriptor opened with O_DSYNC, and returned, all before the promise is settled. With
+   * `overlappingSync` it would resolve earlier, when the transaction can be seen, and the promise
+   * that waits for the disk (`flushed`) never settles when flushing fails. A commit that fails at
+   * any step leaves the pages unreachable, and the next one writes others; should the very last step
+   * fail, lmdb refuses all further use of the file until it is opened again.
    */
   async commit(transaction: StoreTransaction): Promise<void> {
     const taken: Promise<boolean>[] = []
@@ -163,7 +173,8 @@ export class EmbeddedStore {
     } catch (error) {
       throw await this.explain(error)
     }
-    // A key out of order would be left out of an otherwise good transaction: that would be a bug of ours.
+    // A key out of order would be left out of an otherwise good transaction: that would be a bug of
+    // ours.
     for (const wasTaken of taken) assert(await wasTaken, 'records are appended in order of place')
   }
 
@@ -172,7 +183,10 @@ export class EmbeddedStore {
     return this.database.getBinary(encodeKey(key))
   }
 
-  /** Has another thread bring these records into memory, so that reading them does not wait for the disk. */
+  /**
+   * Has another thread bring these records into memory, so that reading them does not wait for the
+   * disk.
+   */
   async prefetch(keys: readonly RecordKey[]): Promise<void> {
     await this.database.prefetch(keys.map(encodeKey))
   }
@@ -190,7 +204,8 @@ export class EmbeddedStore {
   diskBytesOf(recordBytes: number): number {
     const valueBytes = recordBytes + timestampBytes
     const nodeBytes = recordKeyBytes + nodeOverheadBytes
-    // A value that leaves no room for a second one in a page gets pages of its own; others may waste half of theirs.
+    // A value that leaves no room for a second one in a page gets pages of its own; others may
+    // waste half of theirs.
     if (nodeBytes + valueBytes < this.pageBytes / 2) return 2 * (nodeBytes + valueBytes)
     const pages = Math.ceil((valueBytes + pageOverheadBytes) / this.pageBytes)
     return pages * this.pageBytes + 2 * nodeBytes
@@ -213,23 +228,6 @@ export class EmbeddedStore {
       ? new LedgerError('LOG_FULL', `${what}. The disk is full.`, { cause })
       : new LedgerError('LOG_UNAVAILABLE', `${what}.`, { cause })
   }
-}
-
-export function encodeValue(timestamp: number, bytes: Uint8Array): Buffer {
-  const value = Buffer.allocUnsafe(timestampBytes + bytes.length)
-  value.writeUInt16BE(0, 0)
-  value.writeUIntBE(timestamp, 2, 6)
-  value.set(bytes, timestampBytes)
-  return value
-}
-
-export function timestampOf(value: Buffer): number {
-  return value.readUIntBE(2, 6)
-}
-
-/** The record's bytes within its stored value, not copied. */
-export function bytesOf(value: Buffer): Buffer {
-  return value.subarray(timestampBytes)
 }
 
 /** Makes a directory, and makes sure that it is still there after a power failure. */
@@ -278,10 +276,6 @@ async function readOrWriteHeader(database: Database, partitions: number): Promis
   return header
 }
 
-/**
- * After a crash the page cache may hold a commit that the disk does not have yet. Nobody was told of it, but it is about
- * to be read; from now on it must not vanish.
- */
 async function syncToDisk(path: string): Promise<void> {
   const handle = await openFile(path, 'r')
   try {

@@ -1,4 +1,5 @@
-// The one writer of the embedded log: gathers what is to be written into transactions, one at a time.
+// The one writer of the embedded log: gathers what is to be written into transactions, one at a
+// time.
 // In:  appends and releases, in any number at once.
 // Out: offsets, each once its record is on disk; refusals when the disk budget is used up.
 // Absent: lmdb (embedded-store.ts), reading.
@@ -10,20 +11,25 @@ import { slabBytes } from '../limits.ts'
 import { crashPoint } from '../testing/crash.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { EmbeddedRecords } from './embedded-records.ts'
-import { encodeValue, type EmbeddedStore, type RecordKey } from './embedded-store.ts'
-import type { StoreTransaction, StoreUsage } from './embedded-store.ts'
+import type { EmbeddedStore, RecordKey, StoreTransaction, StoreUsage } from './embedded-store.ts'
+import { ValueEncoder } from './embedded-value.ts'
 import type { Offset } from './log.ts'
 
 /** Most that one transaction writes; what waits beyond that goes into the next one. */
 const transactionBytesMax = 32 << 20
 
-/** Most records one transaction removes, at about 1 µs each, so that appends hardly wait for them. */
+/**
+ * Most records one transaction removes, at about 1 µs each, so that appends hardly wait for them.
+ */
 const removalsMax = 1024
 
 /** After a failed transaction the disk is tried again so often, whether anybody appends or not. */
 const retryMs = 1000
 
-/** A file may grow past the budget where free space in it is too scattered for the records that come. */
+/**
+ * A file may grow past the budget where free space in it is too scattered for the records that
+ * come.
+ */
 const fileMarginBytes = 64 << 20
 
 interface Waiting {
@@ -39,6 +45,7 @@ export class EmbeddedWriter {
   private readonly records: EmbeddedRecords
   private readonly diskBytesMax: number
   private readonly logger: Logger | undefined
+  private readonly encoder = new ValueEncoder()
   private waiting: Waiting[] = []
   private releases: (() => void)[] = []
   /** Released records that are still on disk. */
@@ -73,7 +80,7 @@ export class EmbeddedWriter {
     const refusal = this.refusal(diskBytes)
     if (refusal !== undefined) return Promise.reject(new LedgerError('LOG_FULL', refusal))
     this.reservedBytes += diskBytes
-    const value = encodeValue(Date.now(), bytes)
+    const value = this.encoder.encode(Date.now(), bytes)
     return new Promise((resolve, reject) => {
       this.waiting.push({ partition, value, diskBytes, resolve, reject })
       this.start()
@@ -150,8 +157,8 @@ export class EmbeddedWriter {
   }
 
   /**
-   * What a transaction frees can be used only by the next but one, so a full disk is left behind in small steps: remove,
-   * write as good as nothing, and only then append again.
+   * What a transaction frees can be used only by the next but one, so a full disk is left behind in
+   * small steps: remove, write as good as nothing, and only then append again.
    */
   private async makeRoom(): Promise<void> {
     await this.commit([])

@@ -159,7 +159,10 @@ interface Watched {
   close: () => Promise<void>
 }
 
-/** A writer whose transactions pass through `around`, which may hold back what the disk says, or fail instead. */
+/**
+ * A writer whose transactions pass through `around`, which may hold back what the disk says, or
+ * fail instead.
+ */
 async function openWatched(
   directory: string,
   around: (commit: () => Promise<void>, count: number) => Promise<void>,

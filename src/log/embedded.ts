@@ -18,17 +18,18 @@ export interface EmbeddedLogOptions {
   directory: string
   partitions?: number
   /**
-   * Most bytes on disk of records that are not released, pages counted whole. The file itself stays below one and a
-   * half times as much and 64 MiB, and never shrinks: what is released is used again.
+   * Most bytes on disk of records that are not released, pages counted whole. The file itself stays
+   * below one and a half times as much and 64 MiB, and never shrinks: what is released is used
+   * again.
    */
   diskBytesMax: number
   logger?: Logger
 }
 
 /**
- * Opens the log in a directory, or makes it. Rejects with DATA_DIR_LOCKED while another process has it,
- * PARTITION_COUNT_CHANGED where it was made with another count, LAYOUT_MISMATCH where another program made it, and
- * CONFIG_INVALID where the file cannot be opened.
+ * Opens the log in a directory, or makes it. Rejects with DATA_DIR_LOCKED while another process has
+ * it, PARTITION_COUNT_CHANGED where it was made with another count, LAYOUT_MISMATCH where another
+ * program made it, and CONFIG_INVALID where the file cannot be opened.
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   const { directory, partitions = partitionCount, diskBytesMax, logger } = options

@@ -17,14 +17,13 @@ export interface KafkaConnection {
 
 /** Error codes of librdkafka that are reacted to; negative ones are its own, the others a broker's. */
 export const kafkaErrors = {
-  fatal: -150,
-  damagedRecord: -199,
   timedOut: -185,
   queueFull: -184,
-  offsetOutOfRange: -140,
   assignPartitions: -175,
+  fatal: -150,
+  noOffset: -140,
+  truncated: -139,
   unknownTopic: 3,
-  recordTooLarge: 10,
   topicExists: 36,
 } as const
 
@@ -226,10 +225,19 @@ export function create<T>(make: () => T): T {
   }
 }
 
-/** Syslog severities: up to 3 is an error, 4 a warning, above is detail. */
+/**
+ * Syslog severities: up to 4 asks for attention. Connections that come and go are many, and told of as a whole by the
+ * log's health; properties that concern another kind of connection are no news.
+ */
 export function logEntry(logger: Logger, entry: LogEntry): void {
-  const level = entry.fac === 'CONFWARN' || entry.severity > 4 ? 'debug' : 'warn'
+  const ordinary = entry.fac === 'CONFWARN' || (entry.fac === 'FAIL' && !isRefusal(entry.message))
+  const level = ordinary || entry.severity > 4 ? 'debug' : 'warn'
   logger[level]({ facility: entry.fac }, `kafka: ${entry.message}`)
+}
+
+/** Whether a failed connection was refused for its credentials or certificate. */
+function isRefusal(message: string): boolean {
+  return /authentication|certificate|ssl handshake/i.test(message)
 }
 
 /** The promise of a call that ends by `done(error, result)`. */

@@ -34,7 +34,7 @@ export interface KafkaMembershipOptions extends KafkaConnection {
 /** A process that says nothing for so long is replaced; brokers permit no less unless configured to. */
 const sessionMs = 6000
 const heartbeatMs = 1500
-const pollMs = 100
+const pollMs = 200
 const connectMs = 5000
 const leaveMs = 5000
 
@@ -45,6 +45,8 @@ export function createKafkaMembership(options: KafkaMembershipOptions): Membersh
 class KafkaMembership implements Membership {
   private readonly options: KafkaMembershipOptions
   private readonly assigned = new Set<number>()
+  /** What `onAssigned` was told last. */
+  private told: string | undefined
   private consumer: Consumer | undefined
   private onAssigned: (partitions: readonly number[]) => void = () => {}
   private timer: NodeJS.Timeout | undefined
@@ -113,13 +115,21 @@ class KafkaMembership implements Membership {
       if (gained) this.assigned.add(partition)
       else this.assigned.delete(partition)
     }
-    if (!this.stopped) this.onAssigned([...this.assigned].sort((a, b) => a - b))
+    this.tell()
     try {
       if (gained) consumer.incrementalAssign([])
       else consumer.incrementalUnassign([])
     } catch (cause) {
       this.options.logger.warn(`kafka: rebalance not acknowledged: ${messageOf(cause)}`)
     }
+  }
+
+  private tell(): void {
+    const partitions = [...this.assigned].sort((a, b) => a - b)
+    const known = partitions.join()
+    if (this.stopped || known === this.told) return
+    this.told = known
+    this.onAssigned(partitions)
   }
 
   /** Rebalances are handed out only to a consumer that asks for records, of which there are none. */

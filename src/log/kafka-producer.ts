@@ -74,7 +74,6 @@ export class KafkaProducer {
 
   /** Connects, trying again for ever. */
   async open(): Promise<void> {
-    const { logger } = this.connection
     for (let attempt = 0; !this.stopping; attempt += 1) {
       const generation: Generation = { client: this.client(), pending: new Map() }
       this.listen(generation)
@@ -84,9 +83,7 @@ export class KafkaProducer {
         this.current = generation
         return
       } catch (error) {
-        const reason = `The producer cannot connect: ${messageOf(error)}`
-        this.health.failed(reason)
-        logger.warn(`kafka: ${reason}`)
+        this.health.failed(`The producer cannot connect: ${messageOf(error)}.`)
         await backoff(attempt)
       }
     }

@@ -1,4 +1,5 @@
-// The log, as everyone but its implementations sees it: durable appends, and readers from an offset.
+// The log, as everyone but its implementations sees it: durable appends, and readers from an
+// offset.
 // In:  record bytes for a partition.
 // Out: the offset once durable; records from an offset on.
 // Absent: Kafka, lmdb, what the bytes mean.
@@ -25,15 +26,16 @@ export interface LogRange {
 
 export interface LogReader {
   /**
-   * Replaces what is read: each partition from the given offset on. Records of an earlier assignment are never
-   * returned afterwards.
+   * Replaces what is read: each partition from the given offset on. Records of an earlier
+   * assignment are never returned afterwards.
    */
   assign(positions: ReadonlyMap<number, Offset>): Promise<void>
 
   /**
-   * Resolves with what has arrived, in offset order within each partition, at most about `maxBytes` but at least one
-   * record where there is one; with an empty array after at most 100 ms where there is none. One call at a time. Not
-   * calling is the backpressure: a reader holds a bounded number of bytes ahead of its caller.
+   * Resolves with what has arrived, in offset order within each partition, at most about `maxBytes`
+   * but at least one record where there is one; with an empty array after at most 100 ms where
+   * there is none. One call at a time. Not calling is the backpressure: a reader holds a bounded
+   * number of bytes ahead of its caller.
    */
   read(maxBytes: number): Promise<LogRecord[]>
 
@@ -42,20 +44,23 @@ export interface LogReader {
 
 export interface ReaderOptions {
   /**
-   * Told when a partition cannot be read on (OFFSET_GONE, OFFSET_BEYOND_END). The reader goes on with the others and
-   * returns nothing more of that partition until it is assigned again.
+   * Told when a partition cannot be read on (OFFSET_GONE, OFFSET_BEYOND_END). The reader goes on
+   * with the others and returns nothing more of that partition until it is assigned again.
    */
   onFault(partition: number, error: LedgerError): void
 }
 
 export interface Log {
-  /** Names this very log: another log, or a topic recreated under the same name, has another one. */
+  /**
+   * Names this very log: another log, or a topic recreated under the same name, has another one.
+   */
   readonly identity: string
 
   /**
-   * Resolves with the record's offset once it is durable: on disk, or acknowledged by all in-sync replicas. The bytes
-   * must not change until then. Rejects with LOG_FULL (not taken), LOG_UNAVAILABLE (possibly taken) or STOPPING.
-   * Appends to one partition get ascending offsets in call order.
+   * Resolves with the record's offset once it is durable: on disk, or acknowledged by all in-sync
+   * replicas. The bytes must not change until then. Rejects with LOG_FULL (not taken),
+   * LOG_UNAVAILABLE (possibly taken) or STOPPING. Appends to one partition get ascending offsets in
+   * call order.
    */
   append(partition: number, bytes: Uint8Array): Promise<Offset>
 
@@ -66,8 +71,9 @@ export interface Log {
   ranges(partitions: readonly number[]): Promise<Map<number, LogRange>>
 
   /**
-   * Told what PostgreSQL has durably applied: records below these offsets are no longer needed by this program. The
-   * embedded log trims them; Kafka publishes them to the consumer group and keeps its own retention.
+   * Told what PostgreSQL has durably applied: records below these offsets are no longer needed by
+   * this program. The embedded log trims them; Kafka publishes them to the consumer group and keeps
+   * its own retention.
    */
   release(positions: ReadonlyMap<number, Offset>): Promise<void>
 

@@ -10,7 +10,10 @@ export type { Logger } from 'pino'
 
 export type LogFormat = 'auto' | 'json' | 'pretty'
 
-/** Writes to standard output, synchronously when pretty, so that what is printed before an exit is not lost. */
+/**
+ * Writes to standard output, synchronously when pretty, so that what is printed before an exit is
+ * not lost.
+ */
 export function createLogger(level: string, format: LogFormat): Logger {
   const wantsPretty = format === 'pretty' || (format === 'auto' && process.stdout.isTTY)
   const options = {

@@ -1,16 +1,17 @@
 // Reads one transaction of a TransactionBatch in any valid protobuf encoding.
 // In:  wire bytes with their bounds, unchecked.
 // Out: the same transaction in the canonical encoding; or a fault.
-// Absent: speed. walk.ts and parse-protobuf.ts take canonical entries themselves and come here for all others.
+// Absent: speed. walk.ts and parse-protobuf.ts take canonical entries themselves and come here for
+//         all others.
 
 /*
  * entry => 0A length *field              length bytes of fields, in any order
  * field => 0A length id / 12 length account_id / 19 amount[8]
  *
- * Tags and lengths are varints and may be padded. Of a field given twice the last one counts, as protobuf has it.
- * All three must be present: a transaction without an amount is not one of amount 0. A field with another number or
- * wire type is refused, where protobuf would let it pass: it could mean something about money that this program
- * does not know.
+ * Tags and lengths are varints and may be padded. Of a field given twice the last one counts, as
+ * protobuf has it. All three must be present: a transaction without an amount is not one of amount
+ * 0. A field with another number or wire type is refused, where protobuf would let it pass: it
+ * could mean something about money that this program does not know.
  */
 
 import { varintEnd, varintValue } from '../bytes/varint.ts'
@@ -42,8 +43,9 @@ interface FieldPlaces {
 }
 
 /**
- * Reads the entry that begins at `at`, writes it to `targetAt` as a canonical one, and returns the position after it.
- * Nothing is written when a fault is returned. Source and target must not overlap.
+ * Reads the entry that begins at `at`, writes it to `targetAt` as a canonical one, and returns the
+ * position after it. Nothing is written when a fault is returned. Source and target must not
+ * overlap.
  */
 export function decodeEntry(
   source: DataView,

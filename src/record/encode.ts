@@ -1,7 +1,8 @@
 // Writes the canonical encoding of transactions.
 // In:  positions in the caller's bytes; or, for tests and tools, whole transactions.
 // Out: canonical entries (layout.ts).
-// Absent: other encodings of the same message; the hot path's values, which parsers write straight into place.
+// Absent: other encodings of the same message; the hot path's values, which parsers write straight
+//         into place.
 
 import { accountIdAt, amountAt, entryBytes, idAt } from './layout.ts'
 
@@ -12,7 +13,10 @@ export const accountIdHead = 0x1012
 /** 19: an amount in 8 bytes. */
 export const amountHead = 0x19
 
-/** Writes the seven bytes of the canonical entry at `at` that are the same in every entry: its tags and lengths. */
+/**
+ * Writes the seven bytes of the canonical entry at `at` that are the same in every entry: its tags
+ * and lengths.
+ */
 export function writeEntryFrame(target: DataView, at: number): void {
   target.setInt32(at, entryHead, true)
   target.setInt16(at + accountIdAt - 2, accountIdHead, true)

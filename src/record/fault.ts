@@ -24,6 +24,6 @@ export function faultText(fault: RecordFault): string {
   if (fault.field !== undefined) places.push(fault.field)
   places.push(`byte ${fault.position}`)
   const where = places.join(', ')
-  const [first = ''] = where
-  return `${first.toUpperCase()}${where.slice(1)}: expected ${fault.expected}, found ${fault.found}.`
+  const sentence = `${where}: expected ${fault.expected}, found ${fault.found}.`
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1)
 }

@@ -4,11 +4,12 @@
 // Absent: reading and writing (encode.ts, walk.ts).
 
 /*
- * TransactionBatch => *( 0A 2D Transaction )            47 bytes each, every field present, in order of number
+ * TransactionBatch => *( 0A 2D Transaction )       47 bytes each, fields in order of number
  * Transaction      => 0A 10 id[16]  12 10 account_id[16]  19 amount[8, little endian]
  *
- * protobuf permits other encodings of the same message (fields in another order, a field left out, a field twice).
- * Ingress writes only this one; the walker reads this one fast and every other one correctly.
+ * protobuf permits other encodings of the same message (fields in another order, a field left out,
+ * a field twice). Ingress writes only this one; the walker reads this one fast and every other one
+ * correctly.
  */
 
 /** Partitions of the log, and the modulus of the hash that assigns accounts to them. */

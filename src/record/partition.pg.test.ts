@@ -50,7 +50,7 @@ test('PostgreSQL puts every account into the partition that we do', async () => 
   assert.equal(new Set(partitions).size, partitionCount)
 })
 
-test('with fewer buckets than partitions, a partition lies in one bucket of PostgreSQL', async () => {
+test('with fewer buckets, a partition lies in one bucket of PostgreSQL', async () => {
   const sample = accounts()
   for (const buckets of [1, 2, 16, 64, 128]) {
     const expected = sample.map((account) => bucketOf(partitionOfText(account), buckets))

@@ -1,12 +1,16 @@
-// Checks that a log record is a TransactionBatch of its partition, and leaves it as canonical entries.
+// Checks that a log record is a TransactionBatch of its partition, and leaves it as canonical
+// entries.
 // In:  record bytes in the worker's ring, in any valid protobuf encoding.
-// Out: how many entries there are, back to back from where the record begins; or a fault, and the record untouched.
-// Absent: an object per transaction, exceptions, copies of records that are canonical already (all of ours are).
+// Out: how many entries there are, back to back from where the record begins; or a fault, and the
+//      record untouched.
+// Absent: an object per transaction, exceptions, copies of records that are canonical already (all
+//         of ours are).
 
 /*
- * A valid entry has all three fields, so the canonical encoding is the shortest there is: a record in another encoding
- * is rewritten where it stands and never needs more room than it had. Readers therefore find entry i at
- * start + i * entryBytes, with its fields at the offsets of layout.ts, whoever wrote the record.
+ * A valid entry has all three fields, so the canonical encoding is the shortest there is: a record
+ * in another encoding is rewritten where it stands and never needs more room than it had. Readers
+ * therefore find entry i at start + i * entryBytes, with its fields at the offsets of layout.ts,
+ * whoever wrote the record.
  */
 
 import { decodeEntry } from './decode.ts'
@@ -17,8 +21,8 @@ import { partitionOf } from './partition.ts'
 
 /**
  * Walks the record that fills `start` to `end` and returns its number of entries, at most
- * (end - start) / entryBytes; or a fault, whose position counts from `start`. The caller must own the bytes, since
- * another encoding is rewritten, and only if all of it is good.
+ * (end - start) / entryBytes; or a fault, whose position counts from `start`. The caller must own
+ * the bytes, since another encoding is rewritten, and only if all of it is good.
  */
 export function walkRecord(
   bytes: DataView,
@@ -47,7 +51,10 @@ export function isCanonical(bytes: DataView, at: number, end: number): boolean {
   )
 }
 
-/** Decodes a record aside; if all of it is good puts it back as canonical entries and returns how many they are. */
+/**
+ * Decodes a record aside; if all of it is good puts it back as canonical entries and returns how
+ * many they are.
+ */
 function rewriteRecord(
   bytes: DataView,
   start: number,

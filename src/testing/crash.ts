@@ -3,7 +3,9 @@
 // Out: nothing, or the end of the process.
 // Absent: any effect when no crash point is armed.
 
-/** Where the process can be made to die. Each name says what has just happened, or is just about to. */
+/**
+ * Where the process can be made to die. Each name says what has just happened, or is just about to.
+ */
 export const crashPoints = [
   /** Every record of a request is durable in the log; its 202 has not been written. */
   'after-append',
@@ -28,7 +30,9 @@ export type CrashPoint = (typeof crashPoints)[number]
 let armed: CrashPoint | undefined
 let remaining = 0
 
-/** Arms one crash point in this thread. `spec` is `NAME` or `NAME:N`; the caller has validated it. */
+/**
+ * Arms one crash point in this thread. `spec` is `NAME` or `NAME:N`; the caller has validated it.
+ */
 export function armCrash(spec: string): void {
   const [name, count] = spec.split(':')
   armed = crashPoints.find((point) => point === name)

@@ -1,4 +1,5 @@
-// Every way to write a TransactionBatch that protobuf permits, for property tests; and a plain reader of them.
+// Every way to write a TransactionBatch that protobuf permits, for property tests; and a plain
+// reader of them.
 // In:  random choices of fast-check.
 // Out: transactions with the bytes of one of their encodings; or what a body of any bytes means.
 // Absent: the program's own codecs.
@@ -18,7 +19,10 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record(
   { noNullPrototype: true },
 )
 
-/** One field as it is written: which, with how much padding in its length, and what stands there if not the value. */
+/**
+ * One field as it is written: which, with how much padding in its length, and what stands there if
+ * not the value.
+ */
 interface FieldChoice {
   field: 1 | 2 | 3
   padding: number
@@ -63,7 +67,9 @@ function writeBytes(writer: BinaryWriter, field: number, bytes: Uint8Array, padd
   writer.raw(paddedLength(bytes.length, padding)).raw(bytes)
 }
 
-/** Of a field given twice the last counts: only there the value is written, and decoys before it. */
+/**
+ * Of a field given twice the last counts: only there the value is written, and decoys before it.
+ */
 function writeEntry({ entry, fields }: EntryChoice): Uint8Array {
   const writer = new BinaryWriter()
   for (const [index, { field, padding, decoy }] of fields.entries()) {
@@ -94,7 +100,10 @@ export function anyEncodedBatch(entry: fc.Arbitrary<Entry>): fc.Arbitrary<Encode
   })
 }
 
-/** What any bytes mean as a batch under the rules of record/decode.ts, read with @bufbuild/protobuf; or `undefined`. */
+/**
+ * What any bytes mean as a batch under the rules of record/decode.ts, read with @bufbuild/protobuf;
+ * or `undefined`.
+ */
 export function readBatch(bytes: Uint8Array): Entry[] | undefined {
   try {
     const entries: Entry[] = []

@@ -37,6 +37,8 @@ export interface TestKafka {
   /** `host:port` that asks for SASL; only with `users`. */
   readonly saslBrokers: string
   readonly pid: number
+  /** Where its partitions are; to be touched only while it is stopped. */
+  readonly data: string
   /** Starts it again on the same ports and data, and waits until it listens. */
   start(): Promise<void>
   /** Ends it the orderly way. */
@@ -140,6 +142,10 @@ class Broker implements TestKafka {
 
   get pid(): number {
     return this.process?.pid ?? 0
+  }
+
+  get data(): string {
+    return this.file('data')
   }
 
   /** Writes the settings and formats the data directory. */
@@ -255,7 +261,7 @@ class Broker implements TestKafka {
       'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${sasl}`,
       'listener.security.protocol.map': protocols,
       'inter.broker.listener.name': 'PLAINTEXT',
-      'log.dirs': this.file('data'),
+      'log.dirs': this.data,
       'auto.create.topics.enable': 'false',
       'offsets.topic.num.partitions': '1',
       'offsets.topic.replication.factor': '1',

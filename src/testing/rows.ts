@@ -41,7 +41,7 @@ export function uuidBytes(text: string): Buffer {
   return Buffer.from(text.replaceAll('-', ''), 'hex')
 }
 
-export function uuidText(bytes: Uint8Array): string {
+function uuidText(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes).toString('hex')
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
@@ -57,7 +57,8 @@ export function idAt(milliseconds: number): string {
 
 /** Log partition of an account. */
 export function partitionOfAccount(accountId: string): number {
-  return partitionOf(uuidBytes(accountId), 0)
+  const bytes = uuidBytes(accountId)
+  return partitionOf(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0)
 }
 
 /**
@@ -72,7 +73,9 @@ export function bucketRows(
   const byBucket = new Map<number, Entry[]>()
   for (const entry of entries) {
     const bucket = partitionOfAccount(entry.accountId) % buckets
-    byBucket.set(bucket, [...(byBucket.get(bucket) ?? []), entry])
+    const rows = byBucket.get(bucket)
+    if (rows === undefined) byBucket.set(bucket, [entry])
+    else rows.push(entry)
   }
   const key = ({ accountId, id }: Entry) => accountId + id
   return [...byBucket].map(([bucket, rows]) => {

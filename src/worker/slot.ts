@@ -42,7 +42,6 @@ export class Slot {
   private readonly reading = new Map<number, Reading>()
   /** Changes whenever `reading` does, so that records read before are told from those read after. */
   private version = 0
-  private assigned = Promise.resolve()
   private pumping = Promise.resolve()
   private stopping = false
 
@@ -144,32 +143,30 @@ export class Slot {
     this.thread = thread
   }
 
+  /** The reader is told by pump(), so that it is never reading and being assigned at the same time. */
   private reassign(): void {
     this.version++
-    const version = this.version
     this.ring.wake()
-    this.assigned = this.assigned.then(async () => {
-      while (version === this.version && !this.stopping) {
-        try {
-          await this.reader?.assign(this.nextReads)
-          return
-        } catch (error) {
-          this.options.logger.warn({ reason: messageOf(error) }, 'log cannot be assigned, retrying')
-          await delay(500)
-        }
-      }
-    })
   }
 
+  /**
+   * Assigns and reads in turn. What a read returns belongs to the assignment before it: where that is past by then, it
+   * is dropped, and read again from where handing over had come to.
+   */
   private async pump(reader: LogReader): Promise<void> {
+    let assigned = -1
     let failures = 0
     while (!this.stopping) {
       try {
-        await this.assigned
-        const version = this.version
-        const records = await reader.read(readBytes)
+        if (assigned !== this.version) {
+          const version = this.version
+          await reader.assign(this.nextReads)
+          assigned = version
+        } else {
+          const records = await reader.read(readBytes)
+          if (assigned === this.version) await this.handOver(records, assigned)
+        }
         failures = 0
-        if (version === this.version) await this.handOver(records, version)
       } catch (error) {
         failures++
         if (failures === 1) {
