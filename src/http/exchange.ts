@@ -75,6 +75,8 @@ export class Exchange implements HttpRequest {
   private parsedQuery: URLSearchParams | undefined
   private aborter: AbortController | undefined
   private isGone = false
+  /** The reply is chosen, whether it is written yet or not. */
+  private isAnswered = false
 
   constructor(context: ExchangeContext, native: NativeResponse, request: NativeRequest) {
     native.onAborted(() => this.abort())
@@ -151,7 +153,7 @@ export class Exchange implements HttpRequest {
   }
 
   private take(received: Body, chunk: ArrayBuffer, isLast: boolean): void {
-    if (this.native === undefined) return
+    if (this.native === undefined || this.isAnswered) return
     if (this.refusal) {
       this.discarded += chunk.byteLength
       if (isLast) this.reply(this.refusal, 'announce')
@@ -210,10 +212,22 @@ export class Exchange implements HttpRequest {
   }
 
   private reply(reply: HttpReply, wanted: Ending): void {
+    if (this.native === undefined || this.isAnswered) return
+    this.isAnswered = true
+    const ending = reply.close || (this.context.isStopping && wanted === 'keep') ? 'force' : wanted
+    if (ending !== 'force') {
+      this.write(reply, ending)
+      return
+    }
+    // Not before the parser is done with what it has: it would go on to read what follows as the
+    // next request, on a connection that is closed exactly because that must not happen. As long
+    // as there is no answer it cuts the connection instead.
+    setImmediate(() => this.write(reply, ending))
+  }
+
+  private write(reply: HttpReply, ending: Ending): void {
     const native = this.leave()
     if (native === undefined) return
-    const ending = reply.close ? 'force' : wanted
-    const isClosing = ending === 'force' || (this.context.isStopping && ending === 'keep')
     metrics.requests.inc({ route: this.route?.path ?? 'none', status: reply.status })
     native.cork(() => {
       native.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? 'Unknown'}`)
@@ -224,8 +238,15 @@ export class Exchange implements HttpRequest {
         native.writeHeader(name, value)
       }
       if (ending === 'announce') native.writeHeader('Connection', 'close')
-      if (this.method === 'HEAD') native.endWithoutBody(Buffer.byteLength(reply.body), isClosing)
-      else native.end(reply.body, isClosing)
+      if (this.method === 'HEAD') {
+        // Told the length, endWithoutBody() waits for a body of that length for ever; told
+        // nothing, it cannot be told to close either, and leaves that to the client.
+        if (ending === 'force') native.writeHeader('Connection', 'close')
+        native.writeHeader('Content-Length', String(Buffer.byteLength(reply.body)))
+        native.endWithoutBody()
+      } else {
+        native.end(reply.body, ending === 'force')
+      }
     })
   }
 

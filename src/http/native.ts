@@ -13,7 +13,7 @@ export interface NativeResponse {
   writeStatus(status: string): unknown
   writeHeader(name: string, value: string): unknown
   end(body: string | Uint8Array, closeConnection: boolean): unknown
-  endWithoutBody(contentLength: number, closeConnection: boolean): unknown
+  endWithoutBody(): unknown
 }
 
 /** Valid within the callback it is handed to. */
