@@ -1,4 +1,5 @@
-// The Kafka log on one real broker: appends of several sizes, and reading them back with a copy into shared memory.
+// The Kafka log on one real broker: appends of several sizes, and reading them back with a copy
+// into shared memory.
 // Run: node bench/append-kafka.mjs [seconds per measurement] [rounds]
 
 import pino from 'pino'
@@ -9,16 +10,26 @@ const seconds = Number(process.argv[2] ?? 3)
 const rounds = Number(process.argv[3] ?? 3)
 const sizes = [2, 16, 32, 64].map((kib) => kib * 1024)
 const partitions = 128
-// As many bytes under way as ingress would have: every slab full once, and records enough for small ones.
+const all = Array.from({ length: partitions }, (_, partition) => partition)
+// As many bytes under way as ingress would have: every slab full once, and records enough for small
+// ones.
 const underWayBytes = 8 * 1024 * 1024
 const underWayRecordsMax = 1024
 
+const topic = 'bench'
 const kafka = await startTestKafka({ optimised: true })
-let topics = 0
+const log = await openKafkaLog({
+  brokers: kafka.brokers,
+  topic,
+  partitions,
+  group: topic,
+  properties: {},
+  logger: pino({ level: 'warn' }),
+})
 try {
   const results = new Map(sizes.map((size) => [size, []]))
-  // Warms up the broker's JVM.
-  await measure(16 * 1024)
+  // The first records of a partition make the broker create files, and its JVM learns meanwhile.
+  for (const size of sizes) await measure(size)
   for (let round = 0; round < rounds; round += 1) {
     for (const size of sizes) results.get(size).push(await measure(size))
   }
@@ -40,33 +51,20 @@ try {
     `medians of ${rounds} rounds of ${seconds} s; broker, program and load on this machine`,
   )
 } finally {
+  await log.close()
   await kafka.destroy()
 }
 
 async function measure(size) {
-  topics += 1
-  const topic = `bench-${topics}`
-  const logger = pino({ level: 'warn' })
-  const log = await openKafkaLog({
-    brokers: kafka.brokers,
-    topic,
-    partitions,
-    group: topic,
-    properties: {},
-    logger,
-  })
-  try {
-    const alone = await appendAlone(log, size)
-    const appended = await appendMany(log, size)
-    const read = await readAll(log)
-    return { alone, ...appended, read }
-  } finally {
-    await log.close()
-  }
+  const before = await log.ranges(all)
+  const alone = await appendAlone(size)
+  const appended = await appendMany(size)
+  const read = await readFrom(before)
+  return { alone, ...appended, read }
 }
 
 /** One append at a time: the latency without any queue. */
-async function appendAlone(log, size) {
+async function appendAlone(size) {
   const bytes = Buffer.alloc(size, 7)
   const times = []
   for (let at = 0; at < 100; at += 1) {
@@ -77,7 +75,7 @@ async function appendAlone(log, size) {
   return median(times)
 }
 
-async function appendMany(log, size) {
+async function appendMany(size) {
   const lanes = Math.min(underWayRecordsMax, Math.floor(underWayBytes / size))
   const bytes = Buffer.alloc(size, 7)
   const times = []
@@ -105,10 +103,11 @@ async function appendMany(log, size) {
   }
 }
 
-async function readAll(log) {
-  const all = Array.from({ length: partitions }, (_, partition) => partition)
-  const ranges = await log.ranges(all)
-  let left = [...ranges.values()].reduce((sum, { first, next }) => sum + next - first, 0)
+/** Reads what was appended since, and copies it as the orchestrator would. */
+async function readFrom(before) {
+  const now = await log.ranges(all)
+  let left = 0
+  for (const [partition, { next }] of now) left += next - before.get(partition).next
   const ring = new Uint8Array(new SharedArrayBuffer(32 * 1024 * 1024))
   let at = 0
   let copied = 0
@@ -118,7 +117,7 @@ async function readAll(log) {
     },
   })
   const started = performance.now()
-  await reader.assign(new Map(all.map((partition) => [partition, 0])))
+  await reader.assign(new Map([...before].map(([partition, { next }]) => [partition, next])))
   while (left > 0) {
     for (const { bytes } of await reader.read(2 * 1024 * 1024)) {
       if (at + bytes.length > ring.length) at = 0

@@ -1,6 +1,8 @@
-// The native Kafka client, seen through the few calls that are used, and loaded only when they are needed.
+// The native Kafka client, seen through the few calls that are used, and loaded only when they are
+// needed.
 // In:  the package @confluentinc/kafka-javascript, which may not be installed.
-// Out: its constructors; settings and event handling common to every connection; callbacks as promises.
+// Out: its constructors; settings and event handling common to every connection; callbacks as
+//      promises.
 // Absent: what a connection is for (the other kafka-*.ts files).
 
 import { LedgerError, messageOf } from '../errors.ts'
@@ -15,7 +17,9 @@ export interface KafkaConnection {
   logger: Logger
 }
 
-/** Error codes of librdkafka that are reacted to; negative ones are its own, the others a broker's. */
+/**
+ * Error codes of librdkafka that are reacted to; negative ones are its own, the others a broker's.
+ */
 export const kafkaErrors = {
   timedOut: -185,
   queueFull: -184,
@@ -161,7 +165,7 @@ interface LogEntry {
   message: string
 }
 
-type Settings = Record<string, unknown>
+type Settings = Record<string, string | number | boolean | ((...told: never[]) => void)>
 
 export interface Addon {
   Producer: new (settings: Settings) => Producer
@@ -201,8 +205,8 @@ export function clientSettings(
   }
   for (const [name, value] of Object.entries(connection.properties)) {
     const demanded = always[name]
-    if (demanded === undefined || String(demanded) === value) continue
-    const found = `expected ${String(demanded)}, found ${value}`
+    if (demanded === undefined || demanded.toString() === value) continue
+    const found = `expected ${demanded.toString()}, found ${value}`
     throw new LedgerError('CONFIG_INVALID', `Kafka property ${name}: ${found}. Leave it out.`)
   }
   return {
@@ -226,11 +230,12 @@ export function create<T>(make: () => T): T {
 }
 
 /**
- * Syslog severities: up to 4 asks for attention. Connections that come and go are many, and told of as a whole by the
- * log's health; properties that concern another kind of connection are no news.
+ * Syslog severities: up to 4 asks for attention. Connections that come and go are many, and told of
+ * as a whole by the log's health; properties that concern another kind of connection are no news.
  */
 export function logEntry(logger: Logger, entry: LogEntry): void {
-  const ordinary = entry.fac === 'CONFWARN' || (entry.fac === 'FAIL' && !isRefusal(entry.message))
+  const retried = entry.fac === 'GETPID' || (entry.fac === 'FAIL' && !isRefusal(entry.message))
+  const ordinary = retried || entry.fac === 'CONFWARN'
   const level = ordinary || entry.severity > 4 ? 'debug' : 'warn'
   logger[level]({ facility: entry.fac }, `kafka: ${entry.message}`)
 }

@@ -129,7 +129,10 @@ export class KafkaAdmin {
     this.admin.disconnect()
   }
 
-  /** Asks again for a moment: after a restart the client knows leaders of before, and learns better by asking. */
+  /**
+   * Asks again for a moment: after a restart the client knows leaders of before, and learns better
+   * by asking.
+   */
   private async offsets(
     partitions: readonly number[],
     offset: unknown,
@@ -153,8 +156,8 @@ export class KafkaAdmin {
   }
 
   /**
-   * Each call holds one of the few threads of the process's pool until it is answered, and a lock besides; one at a
-   * time leaves the other threads to everybody else when no broker answers.
+   * Each call holds one of the few threads of the process's pool until it is answered, and a lock
+   * besides; one at a time leaves the other threads to everybody else when no broker answers.
    */
   private ask<T>(call: (admin: Admin) => Promise<T>): Promise<T> {
     const turn = this.last.then(() => {

@@ -28,12 +28,18 @@ export class KafkaHealth {
     this.failure = { at: performance.now(), reason }
   }
 
-  /** A question asked at `since` was not answered; that says nothing if records were acknowledged meanwhile. */
+  /**
+   * A question asked at `since` was not answered; that says nothing if records were acknowledged
+   * meanwhile.
+   */
   unanswered(since: number, reason: string): void {
     if (this.deliveredAt < since) this.failed(reason)
   }
 
-  /** The topic was found well by a question asked at `since`; failures after that are news to the answer. */
+  /**
+   * The topic was found well by a question asked at `since`; failures after that are news to the
+   * answer.
+   */
   found(since: number): void {
     if (this.failure !== undefined && this.failure.at < since) this.recovered()
   }

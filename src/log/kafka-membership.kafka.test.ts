@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createKafkaMembership } from './kafka.ts'
-import { KafkaTrial, until } from './kafka-trial.ts'
+import { KafkaTrial, until } from '../testing/kafka-trial.ts'
 
 const partitions = 128
 const program = join(dirname(fileURLToPath(import.meta.url)), '..', 'testing', 'kafka-member.js')

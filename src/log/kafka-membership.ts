@@ -1,10 +1,11 @@
-// Shares the partitions among the processes that live, through a consumer group that fetches nothing.
+// Shares the partitions among the processes that live, through a consumer group that fetches
+// nothing.
 // In:  the group's rebalances.
 // Out: the whole set of partitions of this process, each time it changes.
 // Absent: records, offsets. The set is a hint; checkpoints decide.
 
-// Each rebalance is acknowledged with an empty assignment: the group counts the partitions as ours, and the client,
-// which was assigned none, fetches none. So the connection carries heartbeats only.
+// Each rebalance is acknowledged with an empty assignment: the group counts the partitions as ours,
+// and the client, which was assigned none, fetches none. So the connection carries heartbeats only.
 
 import { LedgerError, messageOf } from '../errors.ts'
 import {
@@ -27,11 +28,16 @@ import type { Membership } from './log.ts'
 
 export interface KafkaMembershipOptions extends KafkaConnection {
   topic: string
-  /** Members meet in the group of this name with `.members` behind it; the plain name is for published progress. */
+  /**
+   * Members meet in the group of this name with `.members` behind it; the plain name is for
+   * published progress.
+   */
   group: string
 }
 
-/** A process that says nothing for so long is replaced; brokers permit no less unless configured to. */
+/**
+ * A process that says nothing for so long is replaced; brokers permit no less unless configured to.
+ */
 const sessionMs = 6000
 const heartbeatMs = 1500
 const pollMs = 200
@@ -132,7 +138,9 @@ class KafkaMembership implements Membership {
     this.onAssigned(partitions)
   }
 
-  /** Rebalances are handed out only to a consumer that asks for records, of which there are none. */
+  /**
+   * Rebalances are handed out only to a consumer that asks for records, of which there are none.
+   */
   private async poll(): Promise<void> {
     if (this.polling || this.stopped || this.consumer === undefined) return
     this.polling = true

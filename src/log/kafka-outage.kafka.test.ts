@@ -5,7 +5,7 @@ import { type TestContext, after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LedgerError } from '../errors.ts'
 import type { KafkaLogOptions } from './kafka.ts'
-import { KafkaTrial, readUntil, until } from './kafka-trial.ts'
+import { KafkaTrial, readUntil, until } from '../testing/kafka-trial.ts'
 import type { Log, LogRecord, Offset } from './log.ts'
 
 let trial: KafkaTrial
@@ -77,8 +77,9 @@ async function contents(log: Log): Promise<Map<string, LogRecord[]>> {
 }
 
 /**
- * Compares what was answered with what the log holds: an acknowledged record is there, where it was said to be. It may
- * be there twice: after a delivery that timed out the client numbers what is in flight anew, and brokers cannot know.
+ * Compares what was answered with what the log holds: an acknowledged record is there, where it was
+ * said to be. It may be there twice: after a delivery that timed out the client numbers what is in
+ * flight anew, and brokers cannot know.
  */
 async function assertNoLies(log: Log, attempts: readonly Attempt[]): Promise<void> {
   const found = await contents(log)
@@ -90,7 +91,7 @@ async function assertNoLies(log: Log, attempts: readonly Attempt[]): Promise<voi
       const there = places.some((at) => at.partition === partition && at.offset === offset)
       assert(there, `acknowledged at ${partition}/${offset} and not there`)
     } else {
-      assert(error instanceof LedgerError && error.code === 'LOG_UNAVAILABLE', String(error))
+      assert(error instanceof LedgerError && error.code === 'LOG_UNAVAILABLE')
     }
   }
   for (let partition = 0; partition < partitions; partition += 1) {

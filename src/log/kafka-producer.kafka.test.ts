@@ -7,7 +7,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { LedgerError } from '../errors.ts'
 import { inflightBytesMax, slabBytes } from '../limits.ts'
-import { KafkaTrial } from './kafka-trial.ts'
+import { KafkaTrial } from '../testing/kafka-trial.ts'
 import type { Log } from './log.ts'
 
 const mebibyte = 1024 * 1024
@@ -52,7 +52,7 @@ test('memory does not grow with the number of appends', async (t) => {
   assert(later.rss - before.rss < 24 * mebibyte)
 })
 
-test('appends that brokers do not take are refused once the limit waits, and none is lost', async (t) => {
+test('appends past the limit are refused while brokers hang, and no other is lost', async (t) => {
   const log = await trial.open({ partitions, properties: {} })
   t.after(() => log.close())
   const bytes = new Uint8Array(slabBytes)

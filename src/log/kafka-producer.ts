@@ -3,9 +3,10 @@
 // Out: the offset, from the delivery report of that very record.
 // Absent: the topic's settings, reading.
 
-// Reports of one partition come in order only as long as nothing fails: a record that times out in the queue is
-// reported before an older one in flight. So each record carries a number as its key, which its report brings back.
-// (The client offers to carry an object to the report instead, which has been known to lose memory.)
+// Reports of one partition come in order only as long as nothing fails: a record that times out in
+// the queue is reported before an older one in flight. So each record carries a number as its key,
+// which its report brings back. (The client offers to carry an object to the report instead, which
+// has been known to lose memory.)
 
 import assert from 'node:assert/strict'
 import { LedgerError, messageOf } from '../errors.ts'
@@ -199,7 +200,9 @@ export class KafkaProducer {
     return refused('LOG_UNAVAILABLE', `${where}: not taken: ${messageOf(error)}.`, error)
   }
 
-  /** After a fatal error a producer takes nothing more; what it had not reported is possibly taken. */
+  /**
+   * After a fatal error a producer takes nothing more; what it had not reported is possibly taken.
+   */
   private replace(generation: Generation, why: string): void {
     if (this.current !== generation || this.stopping) return
     this.current = undefined

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LedgerError } from '../errors.ts'
 import { promised } from './kafka-addon.ts'
 import type { KafkaLogOptions } from './kafka.ts'
-import { KafkaTrial, readUntil, until } from './kafka-trial.ts'
+import { KafkaTrial, readUntil, until } from '../testing/kafka-trial.ts'
 import type { Log, LogReader, LogRecord, Offset } from './log.ts'
 
 let trial: KafkaTrial
@@ -56,7 +56,10 @@ function offsetsOf(records: readonly LogRecord[], partition: number): Offset[] {
   return records.filter((record) => record.partition === partition).map(({ offset }) => offset)
 }
 
-/** Begins and ends a transaction that writes one record; its end is a control record, which no reader is given. */
+/**
+ * Begins and ends a transaction that writes one record; its end is a control record, which no
+ * reader is given.
+ */
 async function transaction(topic: string, end: 'commitTransaction' | 'abortTransaction') {
   interface Transactional {
     initTransactions(timeout: number, done: () => void): void

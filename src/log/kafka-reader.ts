@@ -3,14 +3,16 @@
 // Out: records in offset order; a fault for each partition that cannot be read on.
 // Absent: consumer groups, committed offsets, any position chosen by the client or a broker.
 
-// The client reports errors by partition, but the addon drops the partition, and drops the error itself when records
-// came with it. Nothing is skipped unseen nevertheless:
-// - A position the log does not have stops the client from fetching that partition (auto.offset.reset=error). Errors
-//   that do surface, and the fetch state in its statistics, lead to a comparison of positions with what the log holds.
-// - A batch that fails its checksum is left out by the client, which goes on behind it. That is a gap in the offsets;
-//   so is a control record, which is harmless. A gap is read again one record at a time, so that the error cannot hide.
-// - A topic made anew has another id, which is compared at each assignment, every other second, and when a leader
-//   epoch goes backwards.
+// The client reports errors by partition, but the addon drops the partition, and drops the error
+// itself when records came with it. Nothing is skipped unseen nevertheless:
+// - A position the log does not have stops the client from fetching that partition
+//   (auto.offset.reset=error). Errors that do surface, and the fetch state in its statistics, lead
+//   to a comparison of positions with what the log holds.
+// - A batch that fails its checksum is left out by the client, which goes on behind it. That is a
+//   gap in the offsets; so is a control record, which is harmless. A gap is read again one record
+//   at a time, so that the error cannot hide.
+// - A topic made anew has another id, which is compared at each assignment, every other second, and
+//   when a leader epoch goes backwards.
 
 import { LedgerError, messageOf } from '../errors.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -153,8 +155,9 @@ export class KafkaReader implements LogReader {
   }
 
   /**
-   * A reader that is not asked for records lets its partitions rest: it gives up what it has fetched ahead, and takes
-   * in the statistics, which would pile up. What a partition gets after its rest follows its track, as always.
+   * A reader that is not asked for records lets its partitions rest: it gives up what it has
+   * fetched ahead, and takes in the statistics, which would pile up. What a partition gets after
+   * its rest follows its track, as always.
    */
   private rest(resting: boolean): void {
     if (this.resting === resting || this.closed) return
@@ -177,7 +180,10 @@ export class KafkaReader implements LogReader {
     }
   }
 
-  /** Compares positions with the log if there was a reason to, and obeys the log's verdict on the topic. */
+  /**
+   * Compares positions with the log if there was a reason to, and obeys the log's verdict on the
+   * topic.
+   */
   async examine(): Promise<void> {
     const broken = this.host.broken()
     if (broken !== undefined) {
@@ -202,7 +208,10 @@ export class KafkaReader implements LogReader {
     }
   }
 
-  /** `before` is where the partition was read up to when the range was asked for; reading went on since. */
+  /**
+   * `before` is where the partition was read up to when the range was asked for; reading went on
+   * since.
+   */
   private compare(track: Track, before: Offset, range: LogRange): void {
     const where = `Partition ${track.partition}: expected offset`
     const holds = `the log holds ${range.first} to ${range.next}`
@@ -265,7 +274,10 @@ export class KafkaReader implements LogReader {
     return track !== undefined && leaderEpoch !== undefined && leaderEpoch < track.leaderEpoch
   }
 
-  /** A leader epoch only goes backwards when the topic is another one; nothing is taken until that is known. */
+  /**
+   * A leader epoch only goes backwards when the topic is another one; nothing is taken until that
+   * is known.
+   */
   private async lookUntilAnswered(): Promise<void> {
     for (let attempt = 0; !this.closed && !(await this.host.look()); attempt += 1) {
       await backoff(attempt)

@@ -1,6 +1,7 @@
 // What the client says it is doing with each partition.
 // In:  its statistics, a JSON document every few seconds.
-// Out: when they were taken, and the fetch state of each partition; `none` is one it has given up fetching.
+// Out: when they were taken, and the fetch state of each partition; `none` is one it has given up
+//      fetching.
 // Absent: every other number in there.
 
 interface Statistics {

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 import { LedgerError } from '../errors.ts'
 import { promised } from './kafka-addon.ts'
 import { type KafkaLogOptions, openKafkaLog } from './kafka.ts'
-import { KafkaTrial, collectingLogger, until } from './kafka-trial.ts'
+import { KafkaTrial, collectingLogger, until } from '../testing/kafka-trial.ts'
 import { topicSettings } from './kafka-wire.ts'
 
 const users = { alice: 'alice-secret', bob: 'bob-secret' }

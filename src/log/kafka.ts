@@ -25,7 +25,7 @@ import { ensureTopic, type JudgedTopic, type TopicPlan } from './kafka-topic.ts'
 import { KafkaWatch } from './kafka-watch.ts'
 import type { Log, LogRange, LogReader, Offset, ReaderOptions } from './log.ts'
 
-export { createKafkaMembership, type KafkaMembershipOptions } from './kafka-membership.ts'
+export { createKafkaMembership } from './kafka-membership.ts'
 
 export interface KafkaLogOptions extends KafkaConnection {
   topic: string

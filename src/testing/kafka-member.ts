@@ -1,6 +1,7 @@
 // A process of its own that is a member of a consumer group, for tests that kill or freeze it.
 // In:  options as JSON in its first argument.
-// Out: to its parent, each set of partitions it is told of. Ends with its parent, or leaves when sent a message.
+// Out: to its parent, each set of partitions it is told of. Ends with its parent, or leaves when
+//      sent a message.
 // Absent: records.
 
 import pino from 'pino'

@@ -1,4 +1,5 @@
-// A real Apache Kafka broker for tests: one KRaft node on free loopback ports, with its data in a temporary directory.
+// A real Apache Kafka broker for tests: one KRaft node on free loopback ports, with its data in a
+// temporary directory.
 // In:  scripts/pom.xml, `mvn` and `java` on the path.
 // Out: where it listens, and the means to stop, kill, freeze and start it again.
 // Absent: anything the program itself uses.
@@ -25,7 +26,9 @@ const clusterId = 'TGVkZ2VyVGVzdEJyb2tlcg'
 export interface TestKafkaOptions {
   /** Broker settings on top of those below. */
   properties?: Record<string, string>
-  /** Name and password; each may log in on `saslBrokers` with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. */
+  /**
+   * Name and password; each may log in on `saslBrokers` with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+   */
   users?: Record<string, string>
   /** Let the JVM optimise as it would in production; tests prefer a quick start. */
   optimised?: boolean
@@ -67,7 +70,10 @@ export async function startTestKafka(options: TestKafkaOptions = {}): Promise<Te
   return broker
 }
 
-/** The directory with the broker's jars, downloaded once per clone even when several processes ask at the same time. */
+/**
+ * The directory with the broker's jars, downloaded once per clone even when several processes ask
+ * at the same time.
+ */
 async function brokerLibraries(): Promise<string> {
   const version = /<artifactId>kafka_[^]*?<version>(.*?)<\/version>/.exec(
     await readFile(pom, 'utf8'),
@@ -212,8 +218,9 @@ class Broker implements TestKafka {
   }
 
   /**
-   * The broker must not outlive the test, however the test ends. A shell waits on a pipe that only this process
-   * holds; the pipe closes when the process dies, be it by SIGKILL, and the shell then ends the broker.
+   * The broker must not outlive the test, however the test ends. A shell waits on a pipe that only
+   * this process holds; the pipe closes when the process dies, be it by SIGKILL, and the shell then
+   * ends the broker.
    */
   private watch(child: ChildProcess): void {
     const script = 'cat >/dev/null; kill -9 "$1" 2>/dev/null; rm -rf -- "$2"'

@@ -5,10 +5,10 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import pino, { type Logger } from 'pino'
-import { type TestKafka, type TestKafkaOptions, startTestKafka } from '../testing/kafka.ts'
-import { type Addon, type Admin, loadAddon, promised } from './kafka-addon.ts'
-import { type KafkaLogOptions, openKafkaLog } from './kafka.ts'
-import type { Log, LogReader, LogRecord, Offset } from './log.ts'
+import { type TestKafka, type TestKafkaOptions, startTestKafka } from './kafka.ts'
+import { type Addon, type Admin, loadAddon, promised } from '../log/kafka-addon.ts'
+import { type KafkaLogOptions, openKafkaLog } from '../log/kafka.ts'
+import type { Log, LogReader, LogRecord, Offset } from '../log/log.ts'
 
 const timeout = 10_000
 const patienceMs = 30_000
@@ -92,7 +92,8 @@ export function collectingLogger(): { logger: Logger; lines: Record<string, unkn
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + patienceMs
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`Not within ${patienceMs} ms: ${condition}`)
+    if (Date.now() > deadline)
+      throw new Error(`Not within ${patienceMs} ms: ${condition.toString()}`)
     await delay(20)
   }
 }
