@@ -106,6 +106,12 @@ export const flags = [
     help: 'Bytes of requests not answered yet; past it, 503 (bytes, or with KiB, MiB, GiB).',
   },
   {
+    name: 'max-backlog',
+    value: 'BYTES',
+    fallback: '64MiB',
+    help: 'Embedded log: bytes not persisted yet past which ingress keeps pace with the workers.',
+  },
+  {
     name: 'request-timeout',
     value: 'SECONDS',
     fallback: '10',

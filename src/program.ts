@@ -8,6 +8,7 @@ import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { startHttpServer, type HttpServer } from './http/server.ts'
+import { Backlog } from './ingress/backlog.ts'
 import { openIngress, type Ingress } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
 import { openKafkaLog } from './log/kafka.ts'
@@ -92,12 +93,17 @@ async function start(
   collectProcessMetrics()
   const { log } = parts
   const budget = new ByteBudget(config.inflightBytesMax)
+  // On Kafka others may be persisting what this process takes, and it is Kafka that holds it.
+  const backlog = config.brokers === undefined ? new Backlog(config.backlogBytesMax) : undefined
   if (log && wants('ingress')) {
-    parts.ingress = await openIngress({ ...config, log, budget, logger })
+    parts.ingress = await openIngress({ ...config, log, budget, backlog, logger })
   }
   if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
+  const onCommitted = (partition: number, next: number): void => backlog?.advance(partition, next)
   const workers =
-    log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
+    log && wants('worker')
+      ? new Workers({ config, log, databaseUrls, logger, onCommitted, onFatal })
+      : undefined
   if (workers) parts.workers = workers
   const probes = [() => log?.unavailable(), () => workers?.reasons().join('; ') || undefined]
   parts.server = await startHttpServer({

@@ -6,6 +6,7 @@ import { serve, type Served, type ServedOptions } from '../testing/served.ts'
 import type { Route } from './http.ts'
 
 const type = 'Content-Type: application/json\r\n'
+const chunked = `POST /take HTTP/1.1\r\nHost: x\r\n${type}Transfer-Encoding: chunked\r\n\r\n`
 const after = 'GET /alive HTTP/1.1\r\nHost: x\r\n\r\n'
 
 /** Counts what reaches a handler, so that a test can say that nothing did. */
@@ -87,14 +88,8 @@ const garbage: [name: string, bytes: string | Uint8Array][] = [
   ['asterisk form', 'OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n'],
   ['CONNECT', 'CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n'],
   ['bare line feeds', 'GET /alive HTTP/1.1\nHost: x\n\n'],
-  [
-    'a broken chunk length',
-    `POST /take HTTP/1.1\r\nHost: x\r\n${type}Transfer-Encoding: chunked\r\n\r\nzz\r\n`,
-  ],
-  [
-    'an endless chunk',
-    `POST /take HTTP/1.1\r\nHost: x\r\n${type}Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n[]`,
-  ],
+  ['a broken chunk length', `${chunked}zz\r\n`],
+  ['an endless chunk', `${chunked}ffffffffffffffff\r\n[]`],
 ]
 
 for (const [name, bytes] of garbage) {
@@ -160,7 +155,7 @@ test('a body that stops halfway is 408 once the deadline is over', async (t) => 
 test('a body that trickles is 408 too: the deadline is for the whole of it', async (t) => {
   const { port } = await started(t, { bodyDeadlineMs: 300 })
   const connection = await RawConnection.open(port)
-  connection.send(`POST /take HTTP/1.1\r\nHost: x\r\n${type}Transfer-Encoding: chunked\r\n\r\n`)
+  connection.send(chunked)
   const trickle = setInterval(() => connection.send('1\r\n[\r\n'), 20)
   try {
     assert.equal((await connection.reply()).status, 408)

@@ -257,7 +257,7 @@ test('past the bytes that may be under way a request is 503, asked to try again'
   first.close()
 })
 
-test('an error with a meaning becomes its problem, any other a 500 that tells nothing', async (t) => {
+test('an expected error becomes its problem, any other a 500 that tells nothing', async (t) => {
   const { port, errors } = await started(t)
   const full = await exchange(port, 'GET /full HTTP/1.1\r\nHost: x\r\n\r\n')
   assert.equal(full.status, 503)
@@ -339,7 +339,7 @@ test('closing does not wait longer than it may', async (t) => {
   assert(signal.aborted)
 })
 
-test('a client that leaves while its answer is made does no harm, and the handler can see it', async (t) => {
+test('a client that leaves while its answer is made does no harm', async (t) => {
   const { route, arrived, answer } = heldRoute()
   const { port } = await serve(t, { routes: [...routes, route] })
   const connection = await RawConnection.open(port)

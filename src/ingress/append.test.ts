@@ -104,10 +104,11 @@ test('in any order of confirmations every request is acknowledged with its last 
       while (held.length > 0) {
         const choice = choices.next().value as number
         const [append] = held.splice(choice % held.length, 1)
-        append?.confirm(1)
+        assert(append)
+        append.confirm(1)
         await turn()
         for (const numbers of missing) {
-          for (const number of numbersIn(append?.copy ?? new Uint8Array())) numbers.delete(number)
+          for (const number of numbersIn(append.copy)) numbers.delete(number)
         }
         assert.deepEqual(
           states.map(({ kept }) => kept),
@@ -172,7 +173,7 @@ test('a record holds whole entries and is no larger than a slab', async (t) => {
   assert.equal(offsets[3], 3)
 })
 
-test('idle: a lone request goes to the log at the end of the turn, with what came beside it', async (t) => {
+test('idle: what came in one turn of the event loop goes to the log at its end', async (t) => {
   const { log, appender } = given(t)
   void appender.add(batchOf([7]))
   void appender.add(batchOf([7]))
@@ -184,7 +185,7 @@ test('idle: a lone request goes to the log at the end of the turn, with what cam
   )
 })
 
-test('idle: what arrives while appends are under way leaves together when they are done', async (t) => {
+test('idle: what arrives while appends are under way leaves together', async (t) => {
   const { log, appender } = given(t)
   void appender.add(batchOf([7]))
   await log.appended(1)

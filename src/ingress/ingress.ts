@@ -8,6 +8,7 @@ import type { Route } from '../http/http.ts'
 import type { Log } from '../log/log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Appender } from './append.ts'
+import type { Backlog } from './backlog.ts'
 import { createReceipts } from './receipt.ts'
 import { keyFromText, keyInDirectory } from './receipt-key.ts'
 import { ingressRoutes } from './routes.ts'
@@ -16,6 +17,8 @@ export interface IngressOptions {
   log: Log
   /** The one the HTTP server has as well. */
   budget: ByteBudget
+  /** Where the workers share this process. */
+  backlog: Backlog | undefined
   lingerMs: number
   /** Undefined: a key kept in `dataDir`. */
   receiptKey: string | undefined
@@ -33,9 +36,9 @@ export interface Ingress {
 }
 
 export async function openIngress(options: IngressOptions): Promise<Ingress> {
-  const { log, budget, lingerMs, receiptKey, dataDir, logger } = options
+  const { log, budget, backlog, lingerMs, receiptKey, dataDir, logger } = options
   const key = receiptKey === undefined ? await keyInDirectory(dataDir) : keyFromText(receiptKey)
-  const appender = new Appender({ log, lingerMs, budget })
+  const appender = new Appender({ log, lingerMs, budget, backlog })
   const routes = ingressRoutes({ log, appender, receipts: createReceipts(key), logger })
   return { routes, stop: () => appender.stop() }
 }

@@ -27,6 +27,8 @@ export interface OrchestratorOptions {
   logLevel: string
   logFormat: LogFormat
   crashAt: string | undefined
+  /** Told how far PostgreSQL is, at every commit. */
+  onCommitted: (partition: number, nextOffset: number) => void
   /** The configuration cannot work: the process must end. */
   onFatal: (error: LedgerError) => void
 }
@@ -221,7 +223,7 @@ export class Orchestrator {
       case 'confirmed':
         for (let i = 0; i < message.positions.length; i += 2) {
           const [partition, offset] = message.positions.subarray(i, i + 2)
-          this.lagMeter.committed(partition, offset, undefined)
+          this.advance(partition, offset, undefined)
         }
         break
       case 'released':
@@ -255,8 +257,13 @@ export class Orchestrator {
     metrics.flushSeconds.observe(progress.seconds)
     for (let i = 0; i < progress.positions.length; i += 3) {
       const [partition, offset, timestamp] = progress.positions.subarray(i, i + 3)
-      this.lagMeter.committed(partition, offset, timestamp)
+      this.advance(partition, offset, timestamp)
     }
+  }
+
+  private advance(partition: number, offset: number, timestamp: number | undefined): void {
+    this.lagMeter.committed(partition, offset, timestamp)
+    this.options.onCommitted(partition, offset)
   }
 
   private halt(partitions: readonly number[], reason: string): void {
