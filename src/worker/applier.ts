@@ -139,7 +139,8 @@ export class Applier {
     const { databaseUrl, worker } = this.options
     const connection = await connect(databaseUrl, { applicationName: `ledger worker ${worker}` })
     try {
-      const partitions = this.held.partitions
+      const inFlight = this.inFlight.map(({ partition }) => partition)
+      const partitions = [...new Set([...this.held.partitions, ...inFlight])]
       if (partitions.length > 0) {
         this.reconcile(await readCheckpoints(connection, partitions), partitions)
       }

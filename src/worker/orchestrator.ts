@@ -274,12 +274,13 @@ export class Orchestrator {
 
   /** Another process has these partitions now: this one has stopped writing them. */
   private lose(slot: Slot, partitions: readonly number[], reason: string): void {
+    metrics.fenced.inc(partitions.length)
+    this.options.logger.error({ partitions, reason }, 'fenced: stopped writing partitions')
+    // Some may have been given up already, because the membership took them away meanwhile.
     const lost = partitions.filter((partition) => this.workerOf.get(partition) === slot.worker)
     if (lost.length === 0) return
     this.drop(lost)
     slot.forget(lost)
-    metrics.fenced.inc(lost.length)
-    this.options.logger.error({ partitions: lost, reason }, 'fenced: stopped writing partitions')
     if (this.options.reclaims) void this.reclaim()
     else for (const partition of lost) this.halted.set(partition, reason)
   }
