@@ -224,6 +224,15 @@ test('allowance: after a burst an idle log does not get tiny records', async (t)
   assert.equal(log.appends.length, 9 * 128)
 })
 
+test('allowance: large records need none', async (t) => {
+  const everyPartition = Array.from({ length: 128 }, (_, i) => i)
+  const { log, appender } = given(t)
+  log.confirmsAtOnce = true
+  for (let i = 0; i < 8; i++) await appender.add(batchOf(everyPartition))
+  const large = new Array<number>(Math.ceil(slabBytes / 8 / entryBytes)).fill(3)
+  for (let i = 0; i < 20; i++) await appender.add(batchOf(large))
+})
+
 test('allowance: a linger of rest brings a round back', async (t) => {
   const everyPartition = Array.from({ length: 128 }, (_, i) => i)
   const { log, appender } = given(t, { lingerMs: 200 })
