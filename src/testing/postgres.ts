@@ -88,6 +88,8 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
     },
     async stop() {
       await stopPostmaster(pid)
+      // Awaited, it must keep this process alive.
+      guard.ref()
       const guardGone = once(guard, 'close')
       guard.stdin?.end()
       await guardGone
