@@ -13,14 +13,13 @@ const correctness = {
   'no-promise-executor-return': 'off',
   'no-self-compare': 'error',
   'no-template-curly-in-string': 'error',
-  'no-unmodified-loop-condition': 'error',
   'no-unreachable-loop': 'error',
   'no-unsafe-finally': 'error',
   'no-useless-assignment': 'error',
   'no-var': 'error',
   'object-shorthand': 'error',
   'prefer-const': 'error',
-  complexity: ['error', 15],
+  complexity: ['error', 20],
   'max-depth': ['error', 4],
   'max-lines': ['error', { max: 400 }],
 }
@@ -45,11 +44,8 @@ const pleasant = {
     'error',
     { allowNumber: true, allowBoolean: true, allow: [{ from: 'lib', name: 'bigint' }] },
   ],
-  // `while (true)` is how a loop says that it ends in the middle.
-  '@typescript-eslint/no-unnecessary-condition': [
-    'error',
-    { allowConstantLoopConditions: 'only-allowed-literals' },
-  ],
+  // The compiler takes an array's element for present, so this rule would call needed checks needless.
+  '@typescript-eslint/no-unnecessary-condition': 'off',
   '@typescript-eslint/no-confusing-void-expression': [
     'error',
     { ignoreArrowShorthand: true, ignoreVoidOperator: true },
@@ -97,15 +93,14 @@ export default tseslint.config(
     },
   },
   {
-    // An element within checked bounds is a number, and a hot path may say so.
-    files: ['src/{bytes,record,ingress,worker}/**/*.ts', 'src/**/*.test.ts'],
-    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
-  },
-  {
     // Suites are functions full of tests; tidy.test.ts measures what stands in each of them.
     files: ['src/**/*.test.ts', 'src/testing/**/*.ts', 'src/log/conformance*.ts'],
     rules: {
       'max-lines-per-function': 'off',
+      // A test says on purpose what no program would.
+      '@typescript-eslint/no-unsafe-enum-assignment': 'off',
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      '@typescript-eslint/no-misused-spread': 'off',
       // node:test awaits top-level tests itself.
       '@typescript-eslint/no-floating-promises': [
         'error',

@@ -85,7 +85,11 @@ const nodeFlags = values.profile ? ['--cpu-prof', '--cpu-prof-dir=.'] : []
 const program = await startProgram(['--data-dir', dataDir, ...positionals], { nodeFlags })
 try {
   const sampler = sample(program)
-  const startCpu = { program: cpuOf(program.pid), postgres: cpuOfTree(program.postgresPid), load: process.cpuUsage() }
+  const startCpu = {
+    program: cpuOf(program.pid),
+    postgres: cpuOfTree(program.postgresPid),
+    load: process.cpuUsage(),
+  }
   const start = performance.now()
   const result = await load(program)
   const loaded = (performance.now() - start) / 1000

@@ -10,13 +10,10 @@ import { pathToFileURL } from 'node:url'
 import { main, root, run, runNode, say } from './run.mjs'
 import { setUp } from './setup.mjs'
 
-/** Nothing is dead before there is a program that could use it. */
-const hasProgram = fs.existsSync(path.join(root, 'src/main.ts'))
-
 const tools = {
   lint: ['eslint/bin/eslint.js', '.'],
   format: ['prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.'],
-  ...(hasProgram && { 'dead code': ['knip/bin/knip.js', '--no-progress'] }),
+  'dead code': ['knip/bin/knip.js', '--no-progress'],
 }
 
 /** Names of the checks that failed; their findings are printed. The build before them has checked the types. */

@@ -42,6 +42,7 @@ export interface Config {
   lingerMs: number
   bodyBytesMax: number
   inflightBytesMax: number
+  backlogBytesMax: number
   requestTimeoutMs: number
   logDiskBytes: number
   receiptKey: string | undefined
@@ -131,6 +132,7 @@ function check(values: Values): Config {
       inflightBytesMax / 4,
       2 ** 36,
     ),
+    backlogBytesMax: parseBytes('max-backlog', text('max-backlog'), 2 ** 20, 2 ** 44),
     requestTimeoutMs: parseInteger('request-timeout', text('request-timeout'), 1, 600) * 1000,
     logDiskBytes: parseBytes('log-disk', text('log-disk'), 2 ** 24, 2 ** 44),
     receiptKey: values['receipt-key'],
@@ -266,6 +268,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     linger: config.lingerMs,
     'max-body': config.bodyBytesMax,
     'max-inflight': config.inflightBytesMax,
+    'max-backlog': config.backlogBytesMax,
     'request-timeout': config.requestTimeoutMs / 1000,
     'log-disk': config.logDiskBytes,
     'receipt-key': config.receiptKey === undefined ? 'in --data-dir' : '***',

@@ -1,4 +1,5 @@
-// Every flag of the program: name, what it allows, default, unit and help text. The table config.ts and --help read.
+// Every flag of the program: name, what it allows, default, unit and help text. The table config.ts
+// and --help read.
 // In:  nothing.
 // Out: the table, and parsers that say what they expected and what they found.
 // Absent: argv and the environment (config.ts reads them).
@@ -73,7 +74,7 @@ export const flags = [
   {
     name: 'partitions',
     value: 'RANGES',
-    help: 'Work on these partitions only, such as 0-63 or 0-7,64; default: what the group assigns, or all.',
+    help: 'Work on these only, such as 0-63 or 0-7,64. Default: what the group assigns, or all.',
   },
   {
     name: 'workers',
@@ -105,6 +106,12 @@ export const flags = [
     help: 'Bytes of requests not answered yet; past it, 503 (bytes, or with KiB, MiB, GiB).',
   },
   {
+    name: 'max-backlog',
+    value: 'BYTES',
+    fallback: '64MiB',
+    help: 'Embedded log: bytes not persisted yet past which ingress keeps pace with the workers.',
+  },
+  {
     name: 'request-timeout',
     value: 'SECONDS',
     fallback: '10',
@@ -119,7 +126,7 @@ export const flags = [
   {
     name: 'receipt-key',
     value: 'TEXT',
-    help: 'Key that signs receipts; the same on every process. Default: one kept in --data-dir.',
+    help: 'Key that signs receipts; the same on every ingress. Default: one kept in --data-dir.',
     secret: true,
   },
   {

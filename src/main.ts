@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The program's entry: argv and environment to configuration, configuration to a running process, signals to its end.
+// The program's entry: argv and environment to configuration, configuration to a running process,
+// signals to its end.
 // In:  command line, environment, signals.
 // Out: exit code 0 after a clean stop, 1 when it cannot work, 2 for a bad configuration.
 // Absent: what the roles do (program.ts composes them).

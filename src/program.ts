@@ -8,6 +8,7 @@ import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { startHttpServer, type HttpServer } from './http/server.ts'
+import { Backlog } from './ingress/backlog.ts'
 import { openIngress, type Ingress } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
 import { openKafkaLog } from './log/kafka.ts'
@@ -18,6 +19,7 @@ import { collectProcessMetrics } from './observe/metrics.ts'
 import { startReport } from './observe/report.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres/embedded.ts'
 import { openQuery, type Query } from './query/query.ts'
+import { ByteBudget } from './http/budget.ts'
 import { partitionCount } from './record/layout.ts'
 import { migrateAll, Workers } from './worker/workers.ts'
 
@@ -78,7 +80,8 @@ async function start(
 ): Promise<void> {
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
-  // The embedded log comes first: its lock keeps a second process away from everything else in the data directory.
+  // The embedded log comes first: its lock keeps a second process away from everything else in the
+  // data directory.
   if (needsLog) parts.log = await openLog(config, logger)
   const databaseUrls = await openDatabases(config, logger, parts)
   if (config.migrateOnly) {
@@ -89,9 +92,18 @@ async function start(
   }
   collectProcessMetrics()
   const { log } = parts
-  if (log && wants('ingress')) parts.ingress = await openIngress(config, log, logger)
+  const budget = new ByteBudget(config.inflightBytesMax)
+  // On Kafka others may be persisting what this process takes, and it is Kafka that holds it.
+  const backlog = config.brokers === undefined ? new Backlog(config.backlogBytesMax) : undefined
+  if (log && wants('ingress')) {
+    parts.ingress = await openIngress({ ...config, log, budget, backlog, logger })
+  }
   if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
-  const workers = log && wants('worker') ? new Workers({ config, log, databaseUrls, logger, onFatal }) : undefined
+  const onCommitted = (partition: number, next: number): void => backlog?.advance(partition, next)
+  const workers =
+    log && wants('worker')
+      ? new Workers({ config, log, databaseUrls, logger, onCommitted, onFatal })
+      : undefined
   if (workers) parts.workers = workers
   const probes = [() => log?.unavailable(), () => workers?.reasons().join('; ') || undefined]
   parts.server = await startHttpServer({
@@ -103,9 +115,9 @@ async function start(
     ],
     limits: {
       bodyBytesMax: config.bodyBytesMax,
-      inflightBytesMax: config.inflightBytesMax,
-      requestDeadlineMs: config.requestTimeoutMs,
+      bodyDeadlineMs: config.requestTimeoutMs,
     },
+    budget,
     logger,
   })
   await workers?.start(signal)
@@ -133,7 +145,8 @@ async function openDatabases(
   logger: Logger,
   parts: Parts,
 ): Promise<readonly string[]> {
-  const needsDatabase = config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
+  const needsDatabase =
+    config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
   if (config.databaseUrls.length > 0 || !needsDatabase) return config.databaseUrls
   const directory = join(config.dataDir, 'postgres')
   parts.postgres = await startEmbeddedPostgres({ directory, logger })
@@ -166,8 +179,10 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
 }
 
 /**
- * Upstream first: no new request, then nothing unanswered, then nothing unapplied, then the log and the database. What
- * is in the embedded log is applied as far as the time allows, since nobody else can; what is in Kafka, others go on
+ * Upstream first: no new request, then nothing unanswered, then nothing unapplied, then the log and
+ * the database. What
+ * is in the embedded log is applied as far as the time allows, since nobody else can; what is in
+ * Kafka, others go on
  * with.
  */
 async function stop(config: Config, logger: Logger, parts: Parts): Promise<void> {

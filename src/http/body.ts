@@ -16,8 +16,8 @@ const nothing = new Uint8Array(0)
 /**
  * Free buffers by size, each size a power of two.
  *
- * Without it every body is a new ArrayBuffer that only a garbage collection frees, and saturation means gigabytes of
- * them.
+ * Without it every body is a new ArrayBuffer that only a garbage collection frees, and saturation
+ * means gigabytes of them.
  */
 export class BufferPool {
   private readonly free = new Map<number, Uint8Array[]>()
@@ -48,7 +48,10 @@ export interface BodySource {
   bytesMax: number
 }
 
-/** `overflow`: longer than allowed. `no-room`: the budget is used up. After either the body holds nothing. */
+/**
+ * `overflow`: longer than allowed. `no-room`: the budget is used up. After either the body holds
+ * nothing.
+ */
 export type BodyState = 'partial' | 'whole' | 'overflow' | 'no-room'
 
 export class Body {
@@ -58,7 +61,9 @@ export class Body {
   private length = 0
   private reserved = 0
 
-  /** A body of `declared` bytes, or of unknown length; undefined when the budget has no room for it. */
+  /**
+   * A body of `declared` bytes, or of unknown length; undefined when the budget has no room for it.
+   */
   static open(source: BodySource, declared: number | undefined): Body | undefined {
     const body = new Body(source, declared)
     return body.reserve(declared ?? 0) ? body : undefined
@@ -86,7 +91,10 @@ export class Body {
     return 'whole'
   }
 
-  /** The body, once `append` has said `whole`; until `release`, or until a single chunk is taken away again. */
+  /**
+   * The body, once `append` has said `whole`; until `release`, or until a single chunk is taken
+   * away again.
+   */
   whole: Uint8Array = nothing
 
   /** Gives memory and budget back. May be called again. */

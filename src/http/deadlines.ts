@@ -4,7 +4,10 @@
 // Absent: a timer per thing.
 
 export class Deadlines<Thing> {
-  /** Since all have the same time, the order they began in is the order they are due in, and a Map keeps it. */
+  /**
+   * Since all have the same time, the order they began in is the order they are due in, and a Map
+   * keeps it.
+   */
   private readonly begun = new Map<Thing, number>()
   private readonly timer: NodeJS.Timeout
   private readonly allowedMs: number

@@ -4,13 +4,13 @@
 // Absent: listening, loading uWebSockets.js (server.ts).
 
 import { STATUS_CODES } from 'node:http'
-import type { HttpRequest as NativeRequest, HttpResponse as NativeResponse } from 'uWebSockets.js'
 import type { Logger } from '../observe/logger.ts'
 import { metrics } from '../observe/metrics.ts'
 import { Body, type BodySource } from './body.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { HttpReply, HttpRequest, Route } from './http.ts'
 import { framingOf, mediaTypeOf, type Headers } from './negotiation.ts'
+import type { NativeRequest, NativeResponse } from './native.ts'
 import { isExpected, problem, problemFor } from './problem.ts'
 import { overloaded, refusalOf, tooLarge, tooSlow, unrouted } from './refusal.ts'
 import type { Router } from './router.ts'
@@ -31,24 +31,27 @@ export interface ExchangeContext {
 }
 
 /**
- * Most bytes of a refused body that are read and thrown away, so that a client still sending sees the answer: closing
- * at once resets the connection under it.
+ * Most bytes of a refused body that are read and thrown away, so that a client still sending sees
+ * the answer: closing at once resets the connection under it.
  */
 const discardBytesMax = 16 * 1024 * 1024
 
 /**
  * - `keep`: the connection may carry another request.
- * - `announce`: the reply asks the client to close; what still comes of the body is read and thrown away.
- * - `force`: closed with the reply, because where the next request begins is unknown or too far away.
+ * - `announce`: the reply asks the client to close; what still comes of the body is read and thrown
+ *   away.
+ * - `force`: closed with the reply, because where the next request begins is unknown or too far
+ *   away.
  */
 type Ending = 'keep' | 'announce' | 'force'
 
 const noBody = new Uint8Array(0)
 
 /*
- * An exchange is receiving, then handling, then over. It is over as soon as `native` is undefined, and that happens in
- * leave() alone: on the reply, or when the client goes away. uWebSockets.js throws when its object is touched after
- * either, so everything that comes late (a chunk, a deadline, a handler's reply) asks `native` first.
+ * An exchange is receiving, then handling, then over. It is over as soon as `native` is undefined,
+ * and that happens in leave() alone: on the reply, or when the client goes away. uWebSockets.js
+ * throws when its object is touched after either, so everything that comes late (a chunk, a
+ * deadline, a handler's reply) asks `native` first.
  */
 export class Exchange implements HttpRequest {
   readonly method: string
@@ -64,21 +67,24 @@ export class Exchange implements HttpRequest {
   private route: Route | undefined
   private received: Body | undefined
   private discarded = 0
-  /** Set once a body of undeclared length has grown too large: the reply when its end, or too much of it, is seen. */
+  /**
+   * Set once a body of undeclared length has grown too large: the reply when its end, or too much
+   * of it, is seen.
+   */
   private refusal: HttpReply | undefined
   private parsedQuery: URLSearchParams | undefined
   private aborter: AbortController | undefined
   private isGone = false
+  /** The reply is chosen, whether it is written yet or not. */
+  private isAnswered = false
 
   constructor(context: ExchangeContext, native: NativeResponse, request: NativeRequest) {
     native.onAborted(() => this.abort())
     this.context = context
     this.native = native
-    // The method first: getMethod() would turn it to lower case in place.
     this.method = request.getCaseSensitiveMethod()
     this.path = request.getUrl()
-    // Undefined where there is no query string, whatever its declaration says; URLSearchParams takes that too.
-    this.queryText = request.getQuery()
+    this.queryText = request.getQuery() ?? ''
     const headers = new Map<string, string>()
     request.forEach((name, value) => {
       const earlier = headers.get(name)
@@ -147,7 +153,7 @@ export class Exchange implements HttpRequest {
   }
 
   private take(received: Body, chunk: ArrayBuffer, isLast: boolean): void {
-    if (this.native === undefined) return
+    if (this.native === undefined || this.isAnswered) return
     if (this.refusal) {
       this.discarded += chunk.byteLength
       if (isLast) this.reply(this.refusal, 'announce')
@@ -206,10 +212,22 @@ export class Exchange implements HttpRequest {
   }
 
   private reply(reply: HttpReply, wanted: Ending): void {
+    if (this.native === undefined || this.isAnswered) return
+    this.isAnswered = true
+    const ending = reply.close || (this.context.isStopping && wanted === 'keep') ? 'force' : wanted
+    if (ending !== 'force') {
+      this.write(reply, ending)
+      return
+    }
+    // Not before the parser is done with what it has: it would go on to read what follows as the
+    // next request, on a connection that is closed exactly because that must not happen. As long
+    // as there is no answer it cuts the connection instead.
+    setImmediate(() => this.write(reply, ending))
+  }
+
+  private write(reply: HttpReply, ending: Ending): void {
     const native = this.leave()
     if (native === undefined) return
-    const ending = reply.close ? 'force' : wanted
-    const isClosing = ending === 'force' || (this.context.isStopping && ending === 'keep')
     metrics.requests.inc({ route: this.route?.path ?? 'none', status: reply.status })
     native.cork(() => {
       native.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? 'Unknown'}`)
@@ -220,8 +238,15 @@ export class Exchange implements HttpRequest {
         native.writeHeader(name, value)
       }
       if (ending === 'announce') native.writeHeader('Connection', 'close')
-      if (this.method === 'HEAD') native.endWithoutBody(Buffer.byteLength(reply.body), isClosing)
-      else native.end(reply.body, isClosing)
+      if (this.method === 'HEAD') {
+        // Told the length, endWithoutBody() waits for a body of that length for ever; told
+        // nothing, it cannot be told to close either, and leaves that to the client.
+        if (ending === 'force') native.writeHeader('Connection', 'close')
+        native.writeHeader('Content-Length', String(Buffer.byteLength(reply.body)))
+        native.endWithoutBody()
+      } else {
+        native.end(reply.body, ending === 'force')
+      }
     })
   }
 

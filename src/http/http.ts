@@ -20,7 +20,10 @@ export interface HttpRequest {
    * be asked for.
    */
   header(name: string): string
-  /** Empty for GET. Valid until `handle` returns, so before its first `await`: the buffer then takes another body. */
+  /**
+   * Empty for GET. Valid until `handle` returns, so before its first `await`: then the buffer takes
+   * another body.
+   */
   body: Uint8Array
   /** Aborted when the client goes away. */
   signal: AbortSignal

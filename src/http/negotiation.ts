@@ -3,18 +3,24 @@
 // Out: how the body is framed, its media type, whether a type is acceptable.
 // Absent: replies (refusal.ts), uWebSockets.js.
 
-/** Values by lower-case name; of a header that was sent more than once, all of them joined by ', '. */
+/**
+ * Values by lower-case name; of a header that was sent more than once, all of them joined by ', '.
+ */
 export type Headers = ReadonlyMap<string, string>
 
 /**
  * How long the body is: a number of bytes, or `chunked` when only its end will tell.
  *
- * `fault` means that two readers of these headers could disagree where the request ends, which is how requests are
- * smuggled past a proxy: it must be answered and the connection closed, nothing after it read as a request.
+ * `fault` means that two readers of these headers could disagree where the request ends, which is
+ * how requests are smuggled past a proxy: it must be answered and the connection closed, nothing
+ * after it read as a request.
  */
 export type Framing = number | 'chunked' | { fault: string; status: 400 | 501 }
 
-/** Reads Content-Length and Transfer-Encoding. Two Content-Lengths arrive joined, and so are no number. */
+/**
+ * Reads Content-Length and Transfer-Encoding. Two Content-Lengths arrive joined, and so are no
+ * number.
+ */
 export function framingOf(headers: Headers): Framing {
   const length = headers.get('content-length')
   const coding = headers.get('transfer-encoding')
@@ -57,7 +63,10 @@ export function mediaTypeOf(contentType: string): MediaType {
   return { type: type.trim().toLowerCase(), charset }
 }
 
-/** Whether an Accept header leaves room for one of these media types. The most specific range that fits decides. */
+/**
+ * Whether an Accept header leaves room for one of these media types. The most specific range that
+ * fits decides.
+ */
 export function isAcceptable(accept: string, types: readonly string[]): boolean {
   if (accept === '' || accept === '*/*') return true
   const ranges = accept.split(',').map(rangeOf)
@@ -75,6 +84,7 @@ function rangeOf(text: string): { range: string; quality: number } {
   const [range = '', ...parameters] = text.split(';')
   const weight = parameters.find((one) => /^\s*q\s*=/i.test(one))
   const quality = weight === undefined ? 1 : Number(weight.slice(weight.indexOf('=') + 1))
-  // A weight that is no number is none of the client's wishes that could be followed: as if it were not there.
+  // A weight that is no number is none of the client's wishes that could be followed: as if it were
+  // not there.
   return { range: range.trim().toLowerCase(), quality: Number.isNaN(quality) ? 1 : quality }
 }

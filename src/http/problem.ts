@@ -6,7 +6,10 @@
 import { LedgerError, type ErrorCode } from '../errors.ts'
 import type { HttpReply } from './http.ts'
 
-/** Seconds a client should wait after a 503: long enough for a full queue to drain, short enough to recover at once. */
+/**
+ * Seconds a client should wait after a 503: long enough for a full queue to drain, short enough to
+ * recover at once.
+ */
 export const retryAfterSeconds = 1
 
 const problemType = 'application/problem+json'
@@ -14,9 +17,10 @@ const problemType = 'application/problem+json'
 /**
  * A problem document.
  *
- * `title` names the kind of problem and never varies between occurrences; `detail` is about this one. `type` is the
- * title as a relative URI, such as `/problems/invalid-request`, so that programs can compare either. Members of
- * `extra` (index, field, expected, found, …) stand beside the standard ones. A 503 always carries Retry-After.
+ * `title` names the kind of problem and never varies between occurrences; `detail` is about this
+ * one. `type` is the title as a relative URI, such as `/problems/invalid-request`, so that programs
+ * can compare either. Members of `extra` (index, field, expected, found, …) stand beside the
+ * standard ones. A 503 always carries Retry-After.
  */
 export function problem(
   status: number,
@@ -41,12 +45,18 @@ const titles: Partial<Record<ErrorCode, readonly [status: number, title: string]
   STOPPING: [503, 'Stopping'],
 }
 
-/** True for what a handler may throw in the ordinary course of things; the rest is our doing and belongs in the log. */
+/**
+ * True for what a handler may throw in the ordinary course of things; the rest is our doing and
+ * belongs in the log.
+ */
 export function isExpected(error: unknown): boolean {
   return error instanceof LedgerError && titles[error.code] !== undefined
 }
 
-/** The problem document for anything a handler threw. What is not expected becomes a 500 that shows nothing of it. */
+/**
+ * The problem document for anything a handler threw. What is not expected becomes a 500 that shows
+ * nothing of it.
+ */
 export function problemFor(error: unknown): HttpReply {
   const known = error instanceof LedgerError ? titles[error.code] : undefined
   if (known === undefined || !(error instanceof LedgerError)) {

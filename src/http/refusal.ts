@@ -1,4 +1,5 @@
-// Decides from the head of a request whether it can be taken at all, before a byte of its body is read.
+// Decides from the head of a request whether it can be taken at all, before a byte of its body is
+// read.
 // In:  what the router found, the headers, the limits.
 // Out: the problem document to answer with, or nothing.
 // Absent: connections, bodies.
@@ -78,7 +79,8 @@ function unsupportedBody(route: Route, headers: Headers): HttpReply | undefined 
   if (!accepts.includes(type) || !isUtf8) {
     const expected = accepts.join(' or ')
     const found = contentType === '' ? 'none' : contentType
-    const detail = `Expected Content-Type ${expected} (charset utf-8 where one is given), found ${found}.`
+    const wanted = `Content-Type ${expected}, with charset utf-8 or none`
+    const detail = `Expected ${wanted}, found ${found}.`
     const reply = problem(415, 'Unsupported media type', detail, { expected, found })
     return { ...reply, headers: { 'Accept-Post': accepts.join(', ') } }
   }

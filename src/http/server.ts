@@ -6,12 +6,14 @@
 /*
  * What uWebSockets.js does by itself, and this program relies on (server.test.ts holds it to that):
  *
- * - A connection without a whole head is cut 8 to 12 s after it was opened or after the last reply, however many bytes
- *   trickle in. So is one that sends a body at less than 16 kB/s, unless our own deadline is shorter and answers 408.
- * - Heads are bounded, to 100 headers among other things; garbage gets a 4xx or 505 in HTML and the connection closed.
+ * - A connection without a whole head is cut 8 to 12 s after it was opened or after the last reply,
+ *   however many bytes trickle in. So is one that sends a body at less than 16 kB/s, unless our own
+ *   deadline is shorter and answers 408.
+ * - Heads are bounded, to 100 headers among other things; garbage gets a 4xx or 505 in HTML and the
+ *   connection closed.
  * - `Expect: 100-continue` is answered as soon as the head is there.
- * - A request pipelined behind one that is answered later closes the connection without any answer. Contract point 3
- *   covers it: clients send the same ids again.
+ * - A request pipelined behind one that is answered later closes the connection without any answer.
+ *   Contract point 3 covers it: clients send the same ids again.
  */
 
 import { createServer } from 'node:net'
@@ -50,7 +52,10 @@ export interface HttpServer {
   readonly port: number
   /** Takes no new connection; those that are open get their answers and are closed with them. */
   stopListening(): void
-  /** Resolves when every request under way is answered, or the signal is aborted; then closes all connections. */
+  /**
+   * Resolves when every request under way is answered, or the signal is aborted; then closes all
+   * connections.
+   */
   close(signal: AbortSignal): Promise<void>
 }
 
@@ -64,7 +69,10 @@ type Listen = (
   callback: (socket: ListenSocket | false) => void,
 ) => void
 
-/** Without it a second process may listen on the same port, and the kernel deals connections out to both. */
+/**
+ * Without it a second process may listen on the same port, and the kernel deals connections out to
+ * both.
+ */
 const exclusivePort = 1
 
 /** @throws LedgerError LISTEN_FAILED, DEPENDENCY_MISSING */
@@ -103,7 +111,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const close = async (signal: AbortSignal): Promise<void> => {
     stopListening()
     if (context.open.size > 0) await idle(context, signal)
-    // Out of the callback that gave the last answer, whose bytes uWebSockets.js writes when it returns.
+    // Out of the callback that gave the last answer, whose bytes uWebSockets.js writes when it
+    // returns.
     await new Promise((resolve) => setImmediate(resolve))
     app.close()
     context.deadlines.stop()
@@ -128,7 +137,8 @@ async function bind(app: TemplatedApp, { host, port }: Address): Promise<ListenS
   })
   if (socket !== false) return socket
   const reason = await whyNot(host, port)
-  const message = `--listen ${host}:${port}: expected an address that is free, found that ${reason}.`
+  const expected = 'expected an address that is free'
+  const message = `--listen ${host}:${port}: ${expected}, found that ${reason}.`
   throw new LedgerError('LISTEN_FAILED', message)
 }
 

@@ -1,21 +1,27 @@
 // Coalesces requests into records, one slab a partition, and says when a request is durable.
 // In:  the parsed transactions of a request.
-// Out: records to the log; a promise a request, kept when every record with one of its entries is durable.
+// Out: records to the log; a promise a request, kept when every record with one of its entries is
+//      durable.
 // Absent: HTTP; promises, closures or objects per transaction.
 
 /*
- * Records cost by the piece, in the log and again in the worker, and waiting costs latency. So a record is cut
+ * Records cost by the piece, in the log and again in the worker, and waiting costs latency. So a
+ * record is cut
  *
  *   full    when the next entry does not fit into the slab;
- *   idle    at the end of a turn of the event loop, when the log has nothing under way and the allowance covers a
- *           record for each partition that has bytes: a lone request waits for nothing but the log, and what arrives
- *           while appends are under way leaves together when they are done;
+ *   idle    at the end of a turn of the event loop, when the log has nothing under way and the
+ *           allowance covers a record for each partition that has bytes: a lone request waits for
+ *           nothing but the log, and what arrives while appends are under way leaves together when
+ *           they are done;
  *   linger  lingerMs after the oldest waiting byte came, whatever is under way;
  *   stop    when the appender stops.
  *
- * The last three cut all partitions at once. The allowance keeps `idle` from cutting tiny records for as long as the
- * load lasts: it refills by one round of all partitions a linger, which is as often as `linger` alone would cut, and
- * saves up a burst for the client that comes now and then. bench/append.mjs shows records and speed.
+ * The last three cut all partitions at once. While the backlog says to hold, `idle` and `linger` wait
+ * for it, and records that are full wait in line: they grow, and nothing is acknowledged meanwhile.
+ * The allowance keeps `idle` from cutting tiny records
+ * for as long as the load lasts: it refills by one round of all partitions a linger, which is as
+ * often as `linger` alone would cut, and saves up a burst for the client that comes now and then.
+ * bench/append.mjs shows records and speed.
  */
 
 import { setImmediate as endOfTurn } from 'node:timers'
@@ -25,6 +31,7 @@ import { slabBytes } from '../limits.ts'
 import type { Log } from '../log/log.ts'
 import { metrics } from '../observe/metrics.ts'
 import { entryBytes, partitionCount } from '../record/layout.ts'
+import type { Backlog } from './backlog.ts'
 import type { RequestBatch } from './batch.ts'
 import { Slab } from './slab.ts'
 import { Waiter, type Offsets } from './waiter.ts'
@@ -41,12 +48,25 @@ export interface AppenderOptions {
   lingerMs: number
   /** Bounds what waits and what is under way, together with the bodies that still arrive. */
   budget: ByteBudget
+  /** Present where the workers share this process; absent, nothing is held. */
+  backlog?: Backlog | undefined
+}
+
+/** A record that is cut, and belongs to the log from now on. */
+interface CutRecord {
+  partition: number
+  slab: Slab
+  bytes: Uint8Array
+  waiters: readonly Waiter[]
 }
 
 export class Appender {
   private readonly log: Log
   private readonly lingerMs: number
   private readonly budget: ByteBudget
+  private readonly backlog: Backlog | undefined
+  /** Cut while the backlog says to hold, oldest first. */
+  private held: CutRecord[] = []
   private readonly slabs: (Slab | undefined)[] = new Array<undefined>(partitionCount).fill(
     undefined,
   )
@@ -64,10 +84,12 @@ export class Appender {
   private onSettled: () => void = () => undefined
   private stopped: Promise<void> | undefined
 
-  constructor({ log, lingerMs, budget }: AppenderOptions) {
+  constructor({ log, lingerMs, budget, backlog }: AppenderOptions) {
     this.log = log
     this.lingerMs = lingerMs
     this.budget = budget
+    this.backlog = backlog
+    if (backlog) backlog.onRelease = () => this.resume()
   }
 
   /** Bytes of entries that wait or are under way. */
@@ -76,11 +98,12 @@ export class Appender {
   }
 
   /**
-   * Takes a request whole and resolves when all of it is durable. Everything is copied before this returns. Entries of
-   * one partition stand in the log in the order of the request, and requests in the order of the calls.
+   * Takes a request whole and resolves when all of it is durable. Everything is copied before this
+   * returns. Entries of one partition stand in the log in the order of the request, and requests in
+   * the order of the calls.
    *
-   * Rejects with STOPPING or OVERLOADED when nothing was taken, else with the error of the first append that failed:
-   * then every entry may or may not be in the log.
+   * Rejects with STOPPING or OVERLOADED when nothing was taken, else with the error of the first
+   * append that failed: then every entry may or may not be in the log.
    */
   add(batch: RequestBatch): Promise<Offsets> {
     if (this.isStopping) {
@@ -89,7 +112,9 @@ export class Appender {
     }
     const bytes = batch.count * entryBytes
     if (!this.budget.take(bytes)) {
-      const message = `More than ${this.budget.limit} bytes of requests are under way. Nothing of this one was taken.`
+      const message =
+        `More than ${this.budget.limit} bytes of requests are under way. ` +
+        'Nothing of this one was taken.'
       return Promise.reject(new LedgerError('OVERLOADED', message))
     }
     this.bytes += bytes
@@ -104,6 +129,7 @@ export class Appender {
     this.isStopping = true
     this.stopped ??= new Promise((resolve) => {
       this.onSettled = resolve
+      this.sendHeld()
       this.cutAll()
       if (this.underWay === 0) resolve()
     })
@@ -135,9 +161,27 @@ export class Appender {
     return slab
   }
 
+  private get isHolding(): boolean {
+    return !this.isStopping && this.backlog?.isHolding === true
+  }
+
+  /** The backlog no longer says to hold. */
+  private resume(): void {
+    if (this.held.length === 0 && this.openRecords === 0) return
+    this.sendHeld()
+    this.schedule()
+  }
+
+  private sendHeld(): void {
+    const held = this.held
+    this.held = []
+    for (const record of held) this.send(record)
+  }
+
   private cutAll(): void {
     clearTimeout(this.lingerTimer)
     this.lingerTimer = undefined
+    if (this.isHolding) return
     for (let p = 0; p < partitionCount && this.openRecords > 0; p++) this.cut(p)
   }
 
@@ -150,8 +194,16 @@ export class Appender {
     this.underWay += 1
     this.refill()
     this.allowance = Math.max(0, this.allowance - 1)
+    const record = { partition, slab, bytes, waiters }
+    // Behind one that is held, all are: the log must have them in order.
+    if (this.held.length > 0 || this.isHolding) this.held.push(record)
+    else this.send(record)
+  }
+
+  private send({ partition, slab, bytes, waiters }: CutRecord): void {
     this.log.append(partition, bytes).then(
       (offset) => {
+        this.backlog?.add(partition, offset, bytes.length)
         metrics.appendedRecords.inc()
         metrics.appendedBytes.inc(bytes.length)
         this.settle(slab, bytes.length)
@@ -180,7 +232,7 @@ export class Appender {
 
   /** Sees to it that what waits is cut in time. */
   private schedule(): void {
-    if (this.openRecords === 0) return
+    if (this.openRecords === 0 || this.isHolding) return
     this.lingerTimer ??= setTimeout(() => this.cutAll(), this.lingerMs)
     if (this.underWay > 0 || this.isTurnAwaited) return
     this.isTurnAwaited = true

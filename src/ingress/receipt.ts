@@ -1,4 +1,5 @@
-// The receipt of a 202: which records of which log hold the request, signed so that nobody can make one up.
+// The receipt of a 202: which records of which log hold the request, signed so that nobody can make
+// one up.
 // In:  the log's identity, the offsets of a request; or the text of a receipt.
 // Out: text for a URL; or offsets, or what is wrong with the text.
 // Absent: state. Any process with the same key can read any receipt.
@@ -7,11 +8,12 @@
  * receipt     => base64url of: version(1) fingerprint(4) bitmap(16) *offset mac(16)
  * fingerprint => the first bytes of SHA-256 of the log's identity
  * bitmap      => bit p mod 8 of byte p div 8 is set when partition p holds a record of the request
- * offset      => varint smallest offset, then for each set partition in ascending order varint (its offset - smallest)
+ * offset      => varint: the smallest offset, then for each set partition, in ascending order, how
+ *                far its own is above that
  * mac         => the first bytes of HMAC-SHA-256 of all before it
  *
- * Partitions fill evenly, so their offsets lie close together: 128 of them take under 1000 characters as long as they
- * are within 2^35 of each other.
+ * Partitions fill evenly, so their offsets lie close together: 128 of them take under 1000
+ * characters as long as they are within 2^35 of each other.
  */
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'

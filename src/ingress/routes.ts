@@ -80,7 +80,8 @@ function invalid({ index, field, position, expected, found }: RequestFault): Htt
   const member = field === undefined ? '' : field
   const where = [item, member].filter((part) => part !== '').join(', ') || 'Body'
   const at = position === undefined ? '' : ` at byte ${position}`
-  const detail = `${where}: expected ${expected}, found ${found}${at}. Nothing of this request was taken.`
+  const what = `expected ${expected}, found ${found}${at}`
+  const detail = `${where}: ${what}. Nothing of this request was taken.`
   const places = {
     ...(index === undefined ? {} : { index }),
     ...(field === undefined ? {} : { field }),

@@ -10,9 +10,9 @@ import type { Waiter } from './waiter.ts'
  * |  cut, under way or durable  |  open record  |  free  |
  * 0                             start           end      slabBytes
  *
- * One slab carries several records, so that bytes under way cost about their own size in memory however small the
- * records are. It is retired when less than half is free (a record can then still hold half a slab), and goes back to
- * the pool when all its records have settled.
+ * One slab carries several records, so that bytes under way cost about their own size in memory
+ * however small the records are. It is retired when less than half is free (a record can then still
+ * hold half a slab), and goes back to the pool when all its records have settled.
  */
 export class Slab {
   readonly bytes = new Uint8Array(slabBytes)

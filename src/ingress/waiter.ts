@@ -6,7 +6,10 @@
 import type { Offset } from '../log/log.ts'
 import { partitionCount } from '../record/layout.ts'
 
-/** By partition, the offset of the last record that holds entries of the request; -1 where there is none. */
+/**
+ * By partition, the offset of the last record that holds entries of the request; -1 where there is
+ * none.
+ */
 export type Offsets = Float64Array
 
 export class Waiter {
@@ -31,7 +34,9 @@ export class Waiter {
     if (this.outstanding === 0) this.resolve(this.offsets)
   }
 
-  /** A record was not confirmed: the request is not acknowledged, whatever becomes of its others. */
+  /**
+   * A record was not confirmed: the request is not acknowledged, whatever becomes of its others.
+   */
   lose(error: unknown): void {
     this.outstanding = Infinity
     this.reject(error)

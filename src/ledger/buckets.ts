@@ -16,8 +16,6 @@ export interface Layout {
   databaseIndex: number
 }
 
-export const bucketsDefault = 16
-
 /** Rejects what no ledger can have, naming the flags. */
 export function checkLayout({ buckets, databases }: Layout): void {
   const isPowerOfTwo = buckets >= 1 && Number.isInteger(Math.log2(buckets))

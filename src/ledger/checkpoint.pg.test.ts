@@ -92,7 +92,7 @@ test('a process that has lost a partition writes nothing more, and learns who ha
   const zombie = flushOf([one], await claimAll(first, [partition], 'zombie'))
   const [checkpoint] = await claimAll(second, [partition], 'heir')
   assert.deepEqual(await commitFlush(first, zombie), { kind: 'stale', checkpoints: [checkpoint] })
-  assert.equal(checkpoint?.owner, 'heir')
+  assert.equal(checkpoint.owner, 'heir')
   assert.deepEqual(await ledgerRows(url), [])
 })
 
@@ -193,7 +193,7 @@ test('a COMMIT whose answer is lost is found by reading the checkpoint', async (
   })
   await proxy.close()
   const [now] = await readCheckpoints(second, [partition])
-  assert.equal(now?.nextOffset, 1)
+  assert.equal(now.nextOffset, 1)
   assert.deepEqual(await ledgerRows(url), [rowText(one)])
 })
 

@@ -216,7 +216,7 @@ test('a record that cannot be decoded is kept whole, and the partition moves on'
   const expected = [testLog, 3, 0, 'expected a tag at byte 0, found 00 \\0', '\\x00ff0a', createdAt]
   assert.deepEqual(kept, [expected.join(' | ')])
   const [moved] = await readCheckpoints(connection, [3])
-  assert.equal(moved?.nextOffset, 1)
+  assert.equal(moved.nextOffset, 1)
 })
 
 test('a quarantined record that is replayed is kept once', async () => {
@@ -251,4 +251,19 @@ test('COPY data that PostgreSQL cannot read is a bug, and nothing of its flush i
   await assert.rejects(commitFlush(connection, { ...flush, buckets: broken }), { code: '22P04' })
   connection = await openConnection(url)
   await checkLedger([])
+})
+
+test('a flush leaves nothing on its session, so a pooler may lend it to another', async () => {
+  const known = entry(1n)
+  await apply([known])
+  await apply([known, entry(1n)])
+  const left = await connection.query(
+    `SELECT current_setting('synchronous_commit') AS commit,
+       current_setting('enable_hashjoin') AS join,
+       (SELECT count(*)::int FROM pg_prepared_statements) AS prepared,
+       (SELECT count(*)::int FROM pg_locks
+        WHERE pid = pg_backend_pid() AND locktype = 'advisory') AS locks,
+       to_regclass('pg_temp.incoming')::text AS temporary`,
+  )
+  assert.deepEqual(left, [{ commit: 'on', join: 'on', prepared: 0, locks: 0, temporary: null }])
 })

@@ -39,7 +39,7 @@ export interface SkippedLeaf {
  * What should exist around an instant: ids may be a little old, and a program may stand still for
  * days.
  */
-export function spanAround(now: Date): LeafSpan {
+function spanAround(now: Date): LeafSpan {
   return {
     from: new Date(now.getTime() - dayMilliseconds),
     to: new Date(now.getTime() + 3 * dayMilliseconds),
@@ -76,7 +76,7 @@ export async function ensureLeaves(
 }
 
 /** Table of a bucket's day, qualified. `day` is the day's first millisecond. */
-export function leafTable(bucket: number, day: number): string {
+function leafTable(bucket: number, day: number): string {
   return `${bucketTable(bucket)}_${isoDay(day).replaceAll('-', '')}`
 }
 
@@ -144,7 +144,7 @@ async function createLeafOnce(connection: Connection, bucket: number, day: numbe
     SET LOCAL lock_timeout = '500ms';
     SET LOCAL statement_timeout = '5s';
     SELECT pg_advisory_xact_lock(${leafLock}, ${bucket})`)
-  const [found] = await connection.query<{ exists: boolean }>(
+  const found = await connection.queryOne<{ exists: boolean }>(
     `SELECT to_regclass($1) IS NOT NULL AS exists`,
     [leaf],
   )

@@ -55,7 +55,7 @@ export async function mergeBucket(
  * Records the rows whose amount is not the one in the ledger, and returns how many of them came in.
  */
 async function recordConflicts(connection: Connection, table: string): Promise<number> {
-  const [found] = await connection.query<{ count: string }>(`
+  const found = await connection.queryOne<{ count: string }>(`
     WITH differing AS MATERIALIZED (
       SELECT i.account_id, i.id, i.amount, i.created_at, t.amount AS recorded_amount
       FROM pg_temp.incoming i JOIN ${table} t ON t.account_id = i.account_id AND t.id = i.id

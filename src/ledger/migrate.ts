@@ -56,7 +56,7 @@ async function readMigrations(): Promise<Migration[]> {
 type Applied = Pick<Migration, 'version' | 'checksum'>
 
 async function readApplied(connection: Connection): Promise<Applied[]> {
-  const [found] = await connection.query<{ exists: boolean }>(
+  const found = await connection.queryOne<{ exists: boolean }>(
     `SELECT to_regclass('ledger.migrations') IS NOT NULL AS exists`,
   )
   if (found?.exists) {
@@ -78,7 +78,7 @@ async function readApplied(connection: Connection): Promise<Applied[]> {
 
 function checkApplied(where: string, known: readonly Migration[], applied: readonly Applied[]) {
   for (const [index, { version, checksum }] of applied.entries()) {
-    const expected = known[index]
+    const expected = known.at(index)
     if (expected === undefined) {
       throw new LedgerError(
         'LAYOUT_MISMATCH',
@@ -126,7 +126,7 @@ async function checkRecordedLayout(connection: Connection, expected: Layout): Pr
 
 /** The layout a migrated database was created with. */
 export async function readLayout(connection: Connection): Promise<Layout> {
-  const [found] = await connection.query<Layout>(
+  const found = await connection.queryOne<Layout>(
     'SELECT buckets, databases, database_index AS "databaseIndex" FROM ledger.layout',
   )
   if (found === undefined) {

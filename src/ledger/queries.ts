@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { formatUuid } from '../bytes/uuid.ts'
 import { uuidBytes } from '../record/layout.ts'
+import type { Logger } from '../observe/logger.ts'
 import { ReadPool } from '../postgres/pool.ts'
 import { bucketOf, partitionOf } from '../record/partition.ts'
 import { databaseOf } from './buckets.ts'
@@ -32,6 +33,7 @@ export interface LedgerReaderOptions {
   /** In the order that divides the buckets. */
   databaseUrls: readonly string[]
   buckets: number
+  logger: Pick<Logger, 'warn'>
 }
 
 /** Reads from whichever database holds an account. */
@@ -39,18 +41,20 @@ export class LedgerReader {
   readonly #pools: readonly ReadPool[]
   readonly #buckets: number
 
-  constructor({ databaseUrls, buckets }: LedgerReaderOptions) {
-    const options = { applicationName: 'ledger query' }
+  constructor({ databaseUrls, buckets, logger }: LedgerReaderOptions) {
+    const onLost = ({ message }: Error) =>
+      logger.warn({ reason: message }, 'a connection for reads was lost')
+    const options = { applicationName: 'ledger query', onLost }
     this.#pools = databaseUrls.map((url) => new ReadPool(url, options))
     this.#buckets = buckets
   }
 
   /** `undefined` when the account has no entry. */
   async summary(accountId: Uint8Array): Promise<AccountSummary | undefined> {
-    const [row] = await this.#poolOf(accountId).read<AccountSummary>(`
+    const rows = await this.#poolOf(accountId).read<AccountSummary>(`
       SELECT sum(amount)::text AS balance, count(*)::text AS count, ${utc('now()')} AS "asOf"
       FROM ledger.transactions WHERE account_id = ${literal(accountId)}`)
-    return row === undefined || row.count === '0' ? undefined : row
+    return rows.find(({ count }) => count !== '0')
   }
 
   /** Up to `limit` entries by descending id, those below `before` where it is given. */
@@ -76,7 +80,6 @@ export class LedgerReader {
     const bucket = bucketOf(partitionOf(view, 0), this.#buckets)
     const databases = this.#pools.length
     const pool = this.#pools[databaseOf(bucket, { buckets: this.#buckets, databases })]
-    assert(pool !== undefined)
     return pool
   }
 }

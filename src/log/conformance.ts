@@ -47,8 +47,8 @@ function describeAppends(promised: Promised): void {
     const before = Date.now()
     const offset = await trial.log.append(3, bytes)
     const after = Date.now()
-    const [record] = await readExactly(await trial.reader([[3, 0]]), 1)
-    assert(record !== undefined)
+    const records = await readExactly(await trial.reader([[3, 0]]), 1)
+    const record = records.at(0) ?? assert.fail()
     assert.deepEqual([record.partition, record.offset], [3, offset])
     assertSameBytes(record.bytes, bytes, 'the record')
     assert(record.timestamp >= before && record.timestamp <= after)
@@ -123,8 +123,8 @@ function describeAppends(promised: Promised): void {
 
 function describeReads(promised: Promised): void {
   promised('a reader at the end gets what is appended afterwards', async (trial) => {
-    const [old] = await trial.fill(2, [bytesOf(0, 20)])
-    const reader = await trial.reader([[2, (old ?? NaN) + 1]])
+    const old = await trial.log.append(2, bytesOf(0, 20))
+    const reader = await trial.reader([[2, old + 1]])
     assert.deepEqual(await reader.read(1000), [])
     const later = await trial.fill(2, [bytesOf(1, 20), bytesOf(2, 20)])
     assert.deepEqual(offsetsOf(await readExactly(reader, 2), 2), later)
@@ -252,10 +252,10 @@ function describeFaults(promised: Promised): void {
   })
 
   promised('a position beyond the end is a fault of that partition alone', async (trial) => {
-    const [last] = await trial.fill(6, [bytesOf(0, 100)])
+    const last = await trial.log.append(6, bytesOf(0, 100))
     const others = await trial.fill(7, [bytesOf(1, 100)])
     const faults: Fault[] = []
-    const beyond = (last ?? NaN) + 1000
+    const beyond = last + 1000
     const positions: [number, Offset][] = [
       [6, beyond],
       [7, 0],
@@ -299,8 +299,8 @@ function describeReopening(promised: Promised): void {
     assert.equal(trial.log.identity, identity)
     const after = await readExactly(await trial.reader([[8, 0]]), 20)
     assert.deepEqual(after, before)
-    const [next] = await trial.fill(8, [bytesOf(20, 10)])
-    assert((next ?? NaN) > (offsets.at(-1) ?? NaN))
+    const next = await trial.log.append(8, bytesOf(20, 10))
+    assert(next > (offsets.at(-1) ?? NaN))
   })
 
   promised('a log made anew under the same name has another identity', async (trial) => {

@@ -11,7 +11,8 @@ import { bytesOf } from './conformance-tools.ts'
 import { openEmbeddedLog } from './embedded.ts'
 import type { Log, Offset } from './log.ts'
 
-const [directory = '', mode, crashAt] = process.argv.slice(2)
+const [directory = '', mode] = process.argv.slice(2)
+const crashAt = process.argv.at(4)
 const partitions = 5
 
 /** What stands at this offset of this partition: the parent knows it too. */

@@ -147,7 +147,7 @@ export class EmbeddedReader implements LogReader {
   }
 
   private inTurn(at: number): number {
-    const partition = this.order[(this.turn + at) % this.order.length]
+    const partition = this.order.at((this.turn + at) % this.order.length)
     assert(partition !== undefined)
     return partition
   }

@@ -34,7 +34,7 @@ export class Partition {
   }
 
   place(offset: Offset): number {
-    const place = this.places[this.head + offset - this.trimmed]
+    const place = this.places.at(this.head + offset - this.trimmed)
     assert(place !== undefined && offset >= this.trimmed && offset < this.next, 'offset on disk')
     return place
   }
@@ -97,8 +97,8 @@ export class EmbeddedRecords {
   }
 
   partition(number: number): Partition {
-    const partition = this.partitions[number]
-    assert(partition !== undefined, `Partition ${number} of ${this.partitions.length}.`)
+    const partition = this.partitions.at(number)
+    assert(partition?.number === number, `Partition ${number} of ${this.partitions.length}.`)
     return partition
   }
 

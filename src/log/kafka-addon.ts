@@ -1,6 +1,8 @@
-// The native Kafka client, seen through the few calls that are used, and loaded only when they are needed.
+// The native Kafka client, seen through the few calls that are used, and loaded only when they are
+// needed.
 // In:  the package @confluentinc/kafka-javascript, which may not be installed.
-// Out: its constructors; settings and event handling common to every connection; callbacks as promises.
+// Out: its constructors; settings and event handling common to every connection; callbacks as
+//      promises.
 // Absent: what a connection is for (the other kafka-*.ts files).
 
 import { LedgerError, messageOf } from '../errors.ts'
@@ -15,16 +17,17 @@ export interface KafkaConnection {
   logger: Logger
 }
 
-/** Error codes of librdkafka that are reacted to; negative ones are its own, the others a broker's. */
+/**
+ * Error codes of librdkafka that are reacted to; negative ones are its own, the others a broker's.
+ */
 export const kafkaErrors = {
-  fatal: -150,
-  damagedRecord: -199,
   timedOut: -185,
   queueFull: -184,
-  offsetOutOfRange: -140,
   assignPartitions: -175,
+  fatal: -150,
+  noOffset: -140,
+  truncated: -139,
   unknownTopic: 3,
-  recordTooLarge: 10,
   topicExists: 36,
 } as const
 
@@ -162,7 +165,7 @@ interface LogEntry {
   message: string
 }
 
-type Settings = Record<string, unknown>
+type Settings = Record<string, string | number | boolean | ((...told: never[]) => void)>
 
 export interface Addon {
   Producer: new (settings: Settings) => Producer
@@ -202,8 +205,8 @@ export function clientSettings(
   }
   for (const [name, value] of Object.entries(connection.properties)) {
     const demanded = always[name]
-    if (demanded === undefined || String(demanded) === value) continue
-    const found = `expected ${String(demanded)}, found ${value}`
+    if (demanded === undefined || demanded.toString() === value) continue
+    const found = `expected ${demanded.toString()}, found ${value}`
     throw new LedgerError('CONFIG_INVALID', `Kafka property ${name}: ${found}. Leave it out.`)
   }
   return {
@@ -226,10 +229,20 @@ export function create<T>(make: () => T): T {
   }
 }
 
-/** Syslog severities: up to 3 is an error, 4 a warning, above is detail. */
+/**
+ * Syslog severities: up to 4 asks for attention. Connections that come and go are many, and told of
+ * as a whole by the log's health; properties that concern another kind of connection are no news.
+ */
 export function logEntry(logger: Logger, entry: LogEntry): void {
-  const level = entry.fac === 'CONFWARN' || entry.severity > 4 ? 'debug' : 'warn'
+  const retried = entry.fac === 'GETPID' || (entry.fac === 'FAIL' && !isRefusal(entry.message))
+  const ordinary = retried || entry.fac === 'CONFWARN'
+  const level = ordinary || entry.severity > 4 ? 'debug' : 'warn'
   logger[level]({ facility: entry.fac }, `kafka: ${entry.message}`)
+}
+
+/** Whether a failed connection was refused for its credentials or certificate. */
+function isRefusal(message: string): boolean {
+  return /authentication|certificate|ssl handshake/i.test(message)
 }
 
 /** The promise of a call that ends by `done(error, result)`. */

@@ -3,6 +3,7 @@
 // Out: what the topic is now, and what its partitions hold.
 // Absent: judging the answers (kafka-topic.ts).
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { LedgerError } from '../errors.ts'
 import {
   type Addon,
@@ -128,25 +129,35 @@ export class KafkaAdmin {
     this.admin.disconnect()
   }
 
+  /**
+   * Asks again for a moment: after a restart the client knows leaders of before, and learns better
+   * by asking.
+   */
   private async offsets(
     partitions: readonly number[],
     offset: unknown,
   ): Promise<Map<number, Offset>> {
     const { topic } = this
     const wanted = partitions.map((partition) => ({ topic, partition, offset }))
-    const listed = await this.ask((admin) =>
-      promised<ListedOffset[]>((done) => admin.listOffsets(wanted, { timeout: answerMs }, done)),
-    )
-    const failed = listed.find(({ error }) => error !== undefined)
-    if (failed?.error !== undefined) {
-      throw new Error(`partition ${failed.partition}: ${failed.error.message}`)
+    const deadline = performance.now() + answerMs
+    for (;;) {
+      const listed = await this.ask((admin) =>
+        promised<ListedOffset[]>((done) => admin.listOffsets(wanted, { timeout: answerMs }, done)),
+      )
+      const failed = listed.find(({ error }) => error !== undefined)
+      if (failed?.error === undefined) {
+        return new Map(listed.map((each) => [each.partition, each.offset]))
+      }
+      if (performance.now() > deadline) {
+        throw new Error(`partition ${failed.partition}: ${failed.error.message}`)
+      }
+      await delay(100)
     }
-    return new Map(listed.map((each) => [each.partition, each.offset]))
   }
 
   /**
-   * Each call holds one of the few threads of the process's pool until it is answered, and a lock besides; one at a
-   * time leaves the other threads to everybody else when no broker answers.
+   * Each call holds one of the few threads of the process's pool until it is answered, and a lock
+   * besides; one at a time leaves the other threads to everybody else when no broker answers.
    */
   private ask<T>(call: (admin: Admin) => Promise<T>): Promise<T> {
     const turn = this.last.then(() => {

@@ -8,7 +8,10 @@ import type { LogRecord } from './log.ts'
 export class Backlog {
   private records: LogRecord[] = []
   private at = 0
-  /** Usual length of a record, in bytes: half of it is the last one, a quarter the one before, and so on. */
+  /**
+   * Usual length of a record, in bytes: half of it is the last one, a quarter the one before, and
+   * so on.
+   */
   private usual = 1024
 
   get length(): number {

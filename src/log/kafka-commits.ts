@@ -1,9 +1,11 @@
-// Publishes progress as committed offsets of a consumer group, for the lag tools that operators have.
+// Publishes progress as committed offsets of a consumer group, for the lag tools that operators
+// have.
 // In:  checkpoints, as often as they move.
 // Out: commits every few seconds, of what moved since.
 // Absent: reading them back; PostgreSQL knows the progress.
 
-// The group has no members: a commit from outside is accepted only then. Those who share the work meet in another one.
+// The group has no members: a commit from outside is accepted only then. Those who share the work
+// meet in another one.
 
 import type { Logger } from '../observe/logger.ts'
 import { messageOf } from '../errors.ts'

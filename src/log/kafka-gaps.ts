@@ -1,6 +1,8 @@
-// Gaps in the offsets: harmless control records, or records that the client left out because they are damaged.
+// Gaps in the offsets: harmless control records, or records that the client left out because they
+// are damaged.
 // In:  the offset expected and the one that came; errors of the connection.
-// Out: nothing when the gap is there again at a second reading without an error; otherwise the fault.
+// Out: nothing when the gap is there again at a second reading without an error; otherwise the
+//      fault.
 // Absent: how records are read.
 
 import { LedgerError, messageOf } from '../errors.ts'
@@ -16,7 +18,10 @@ interface Gap {
   error: string | undefined
 }
 
-/** What the second reading of a gap says: take the record behind it, drop that record, or give the partition up. */
+/**
+ * What the second reading of a gap says: take the record behind it, drop that record, or give the
+ * partition up.
+ */
 export type GapVerdict = 'take' | 'drop' | LedgerError
 
 const seekMs = 5000
@@ -33,7 +38,10 @@ export class KafkaGaps {
     this.logger = logger
   }
 
-  /** While a gap is looked into, records are to be read one at a time, so that an error cannot hide behind one. */
+  /**
+   * While a gap is looked into, records are to be read one at a time, so that an error cannot hide
+   * behind one.
+   */
   get open(): boolean {
     return this.gaps.size > 0
   }

@@ -1,10 +1,11 @@
-// Shares the partitions among the processes that live, through a consumer group that fetches nothing.
+// Shares the partitions among the processes that live, through a consumer group that fetches
+// nothing.
 // In:  the group's rebalances.
 // Out: the whole set of partitions of this process, each time it changes.
 // Absent: records, offsets. The set is a hint; checkpoints decide.
 
-// Each rebalance is acknowledged with an empty assignment: the group counts the partitions as ours, and the client,
-// which was assigned none, fetches none. So the connection carries heartbeats only.
+// Each rebalance is acknowledged with an empty assignment: the group counts the partitions as ours,
+// and the client, which was assigned none, fetches none. So the connection carries heartbeats only.
 
 import { LedgerError, messageOf } from '../errors.ts'
 import {
@@ -27,14 +28,19 @@ import type { Membership } from './log.ts'
 
 export interface KafkaMembershipOptions extends KafkaConnection {
   topic: string
-  /** Members meet in the group of this name with `.members` behind it; the plain name is for published progress. */
+  /**
+   * Members meet in the group of this name with `.members` behind it; the plain name is for
+   * published progress.
+   */
   group: string
 }
 
-/** A process that says nothing for so long is replaced; brokers permit no less unless configured to. */
+/**
+ * A process that says nothing for so long is replaced; brokers permit no less unless configured to.
+ */
 const sessionMs = 6000
 const heartbeatMs = 1500
-const pollMs = 100
+const pollMs = 200
 const connectMs = 5000
 const leaveMs = 5000
 
@@ -45,6 +51,8 @@ export function createKafkaMembership(options: KafkaMembershipOptions): Membersh
 class KafkaMembership implements Membership {
   private readonly options: KafkaMembershipOptions
   private readonly assigned = new Set<number>()
+  /** What `onAssigned` was told last. */
+  private told: string | undefined
   private consumer: Consumer | undefined
   private onAssigned: (partitions: readonly number[]) => void = () => {}
   private timer: NodeJS.Timeout | undefined
@@ -113,7 +121,7 @@ class KafkaMembership implements Membership {
       if (gained) this.assigned.add(partition)
       else this.assigned.delete(partition)
     }
-    if (!this.stopped) this.onAssigned([...this.assigned].sort((a, b) => a - b))
+    this.tell()
     try {
       if (gained) consumer.incrementalAssign([])
       else consumer.incrementalUnassign([])
@@ -122,7 +130,17 @@ class KafkaMembership implements Membership {
     }
   }
 
-  /** Rebalances are handed out only to a consumer that asks for records, of which there are none. */
+  private tell(): void {
+    const partitions = [...this.assigned].sort((a, b) => a - b)
+    const known = partitions.join()
+    if (this.stopped || known === this.told) return
+    this.told = known
+    this.onAssigned(partitions)
+  }
+
+  /**
+   * Rebalances are handed out only to a consumer that asks for records, of which there are none.
+   */
   private async poll(): Promise<void> {
     if (this.polling || this.stopped || this.consumer === undefined) return
     this.polling = true

@@ -3,9 +3,10 @@
 // Out: the offset, from the delivery report of that very record.
 // Absent: the topic's settings, reading.
 
-// Reports of one partition come in order only as long as nothing fails: a record that times out in the queue is
-// reported before an older one in flight. So each record carries a number as its key, which its report brings back.
-// (The client can carry an object to the report instead, but loses memory with each.)
+// Reports of one partition come in order only as long as nothing fails: a record that times out in
+// the queue is reported before an older one in flight. So each record carries a number as its key,
+// which its report brings back. (The client offers to carry an object to the report instead, which
+// has been known to lose memory.)
 
 import assert from 'node:assert/strict'
 import { LedgerError, messageOf } from '../errors.ts'
@@ -74,7 +75,6 @@ export class KafkaProducer {
 
   /** Connects, trying again for ever. */
   async open(): Promise<void> {
-    const { logger } = this.connection
     for (let attempt = 0; !this.stopping; attempt += 1) {
       const generation: Generation = { client: this.client(), pending: new Map() }
       this.listen(generation)
@@ -84,9 +84,7 @@ export class KafkaProducer {
         this.current = generation
         return
       } catch (error) {
-        const reason = `The producer cannot connect: ${messageOf(error)}`
-        this.health.failed(reason)
-        logger.warn(`kafka: ${reason}`)
+        this.health.failed(`The producer cannot connect: ${messageOf(error)}.`)
         await backoff(attempt)
       }
     }
@@ -202,7 +200,9 @@ export class KafkaProducer {
     return refused('LOG_UNAVAILABLE', `${where}: not taken: ${messageOf(error)}.`, error)
   }
 
-  /** After a fatal error a producer takes nothing more; what it had not reported is possibly taken. */
+  /**
+   * After a fatal error a producer takes nothing more; what it had not reported is possibly taken.
+   */
   private replace(generation: Generation, why: string): void {
     if (this.current !== generation || this.stopping) return
     this.current = undefined

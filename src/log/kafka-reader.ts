@@ -3,14 +3,16 @@
 // Out: records in offset order; a fault for each partition that cannot be read on.
 // Absent: consumer groups, committed offsets, any position chosen by the client or a broker.
 
-// The client reports errors by partition, but the addon drops the partition, and drops the error itself when records
-// came with it. Nothing is skipped unseen nevertheless:
-// - A position the log does not have stops the client from fetching that partition (auto.offset.reset=error). Errors
-//   that do surface, and the fetch state in its statistics, lead to a comparison of positions with what the log holds.
-// - A batch that fails its checksum is left out by the client, which goes on behind it. That is a gap in the offsets;
-//   so is a control record, which is harmless. A gap is read again one record at a time, so that the error cannot hide.
-// - A topic made anew has another id, which is compared at each assignment, every other second, and when a leader
-//   epoch goes backwards.
+// The client reports errors by partition, but the addon drops the partition, and drops the error
+// itself when records came with it. Nothing is skipped unseen nevertheless:
+// - A position the log does not have stops the client from fetching that partition
+//   (auto.offset.reset=error). Errors that do surface, and the fetch state in its statistics, lead
+//   to a comparison of positions with what the log holds.
+// - A batch that fails its checksum is left out by the client, which goes on behind it. That is a
+//   gap in the offsets; so is a control record, which is harmless. A gap is read again one record
+//   at a time, so that the error cannot hide.
+// - A topic made anew has another id, which is compared at each assignment, every other second, and
+//   when a leader epoch goes backwards.
 
 import { LedgerError, messageOf } from '../errors.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -46,9 +48,13 @@ export interface Track {
 }
 
 const idleMs = 100
+const restMs = 4000
 const closeMs = 5000
 const empty = new Uint8Array(0)
 const recordsMax = 1000
+/** Once may be a moment between two states. */
+const stallsMax = 2
+const complaintMs = 10_000
 
 export class KafkaReader implements LogReader {
   private readonly consumer: Consumer
@@ -61,6 +67,12 @@ export class KafkaReader implements LogReader {
   private arrived = false
   private wake: (() => void) | undefined
   private suspicious = false
+  /** The last error that was not about a position, since partitions were assigned. */
+  private damage: string | undefined
+  private assignedAt = 0
+  private askedAt = performance.now()
+  private resting = false
+  private complainedAt = -Infinity
   private closed = false
 
   constructor(consumer: Consumer, host: ReaderHost, options: ReaderOptions) {
@@ -79,6 +91,7 @@ export class KafkaReader implements LogReader {
       const { topic } = this.host
       this.backlog.clear()
       this.gaps.clear()
+      this.damage = undefined
       this.tracks = new Map()
       for (const [partition, next] of positions) {
         const track = { partition, next, leaderEpoch: -1, faulted: false, stalls: 0 }
@@ -87,15 +100,20 @@ export class KafkaReader implements LogReader {
       if (this.closed) return
       const entries = [...positions].map(([partition, offset]) => ({ topic, partition, offset }))
       this.consumer.assign(entries)
+      this.assignedAt = Date.now()
+      this.askedAt = performance.now()
+      this.resting = false
       // A partition that was given up stays paused whatever is assigned.
-      if (entries.length > 0) this.consumer.resume(entries)
+      this.pause([...this.tracks.values()], false)
     })
     this.suspicious = positions.size > 0
     await this.examine()
   }
 
   async read(maxBytes: number): Promise<LogRecord[]> {
-    const deadline = performance.now() + idleMs
+    this.askedAt = performance.now()
+    const deadline = this.askedAt + idleMs
+    if (this.resting) await this.exclusively(async () => this.rest(false))
     for (;;) {
       if (this.backlog.length > 0) return this.backlog.take(maxBytes)
       if (this.closed) return []
@@ -126,7 +144,46 @@ export class KafkaReader implements LogReader {
     this.wake?.()
   }
 
-  /** Compares positions with the log if there was a reason to, and obeys the log's verdict on the topic. */
+  /** To be called every few seconds. */
+  async beat(): Promise<void> {
+    await this.examine()
+    if (this.closed || performance.now() - this.askedAt < restMs) return
+    await this.exclusively(async () => {
+      this.rest(true)
+      await this.consume(1)
+    })
+  }
+
+  /**
+   * A reader that is not asked for records lets its partitions rest: it gives up what it has
+   * fetched ahead, and takes in the statistics, which would pile up. What a partition gets after
+   * its rest follows its track, as always.
+   */
+  private rest(resting: boolean): void {
+    if (this.resting === resting || this.closed) return
+    this.resting = resting
+    this.pause(
+      [...this.tracks.values()].filter(({ faulted }) => !faulted),
+      resting,
+    )
+  }
+
+  private pause(tracks: readonly Track[], paused: boolean): void {
+    const { topic, logger } = this.host
+    if (tracks.length === 0) return
+    const partitions = tracks.map(({ partition }) => ({ topic, partition }))
+    try {
+      if (paused) this.consumer.pause(partitions)
+      else this.consumer.resume(partitions)
+    } catch (error) {
+      logger.warn({ paused }, `kafka: partitions not paused or resumed: ${messageOf(error)}`)
+    }
+  }
+
+  /**
+   * Compares positions with the log if there was a reason to, and obeys the log's verdict on the
+   * topic.
+   */
   async examine(): Promise<void> {
     const broken = this.host.broken()
     if (broken !== undefined) {
@@ -151,7 +208,10 @@ export class KafkaReader implements LogReader {
     }
   }
 
-  /** `before` is where the partition was read up to when the range was asked for; reading went on since. */
+  /**
+   * `before` is where the partition was read up to when the range was asked for; reading went on
+   * since.
+   */
   private compare(track: Track, before: Offset, range: LogRange): void {
     const where = `Partition ${track.partition}: expected offset`
     const holds = `the log holds ${range.first} to ${range.next}`
@@ -159,7 +219,10 @@ export class KafkaReader implements LogReader {
       this.fault(track, new LedgerError('OFFSET_GONE', `${where} ${track.next}, ${holds}.`))
     } else if (before > range.next) {
       this.fault(track, new LedgerError('OFFSET_BEYOND_END', `${where} ${before}, ${holds}.`))
-    } else if (track.stalls >= 2) {
+    } else if (track.stalls >= stallsMax && this.damage !== undefined) {
+      const message = `${where} ${track.next}, found it unreadable: ${this.damage}.`
+      this.fault(track, new LedgerError('OFFSET_GONE', message))
+    } else if (track.stalls >= stallsMax) {
       const again = 'now, but did not when it was read: it lost its end and was written again'
       const message = `${where} ${track.next}, ${holds} ${again}.`
       this.fault(track, new LedgerError('OFFSET_BEYOND_END', message))
@@ -171,12 +234,7 @@ export class KafkaReader implements LogReader {
     track.faulted = true
     const { partition } = track
     this.backlog.drop(partition)
-    try {
-      this.consumer.pause([{ topic: this.host.topic, partition }])
-    } catch (cause) {
-      // It is ignored from here on, paused or not.
-      this.host.logger.debug(`kafka: partition ${partition} not paused: ${messageOf(cause)}`)
-    }
+    this.pause([track], true)
     this.options.onFault(partition, error)
   }
 
@@ -196,8 +254,16 @@ export class KafkaReader implements LogReader {
   }
 
   private failed(error: unknown): void {
-    if (codeOf(error) === kafkaErrors.timedOut) return
-    this.host.logger.debug(`kafka: reading: ${messageOf(error)}`)
+    const code = codeOf(error)
+    if (code === kafkaErrors.timedOut) return
+    if (code !== kafkaErrors.noOffset && code !== kafkaErrors.truncated) {
+      this.damage ??= messageOf(error)
+    }
+    const now = performance.now()
+    if (now - this.complainedAt > complaintMs) {
+      this.complainedAt = now
+      this.host.logger.warn(`kafka: reading: ${messageOf(error)}`)
+    }
     this.gaps.failed(error)
     this.suspicious = true
     void this.examine()
@@ -208,7 +274,10 @@ export class KafkaReader implements LogReader {
     return track !== undefined && leaderEpoch !== undefined && leaderEpoch < track.leaderEpoch
   }
 
-  /** A leader epoch only goes backwards when the topic is another one; nothing is taken until that is known. */
+  /**
+   * A leader epoch only goes backwards when the topic is another one; nothing is taken until that
+   * is known.
+   */
   private async lookUntilAnswered(): Promise<void> {
     for (let attempt = 0; !this.closed && !(await this.host.look()); attempt += 1) {
       await backoff(attempt)
@@ -230,11 +299,14 @@ export class KafkaReader implements LogReader {
   }
 
   private statistics(message: string): void {
-    for (const [partition, state] of fetchStates(message, this.host.topic)) {
+    const { takenAt, states } = fetchStates(message, this.host.topic)
+    // They wait with the records; those of before say nothing about this assignment.
+    if (takenAt < this.assignedAt) return
+    for (const [partition, state] of states) {
       const track = this.tracks.get(partition)
       if (track === undefined || track.faulted) continue
       track.stalls = state === 'none' ? track.stalls + 1 : 0
-      if (track.stalls >= 2) this.suspicious = true
+      if (track.stalls >= stallsMax) this.suspicious = true
     }
     if (this.suspicious) void this.examine()
   }

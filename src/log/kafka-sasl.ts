@@ -9,7 +9,9 @@ import { promisify } from 'node:util'
 const stretch = promisify(pbkdf2)
 
 export interface SaslExchange {
-  /** What to send after `challenge` (none at first), or `undefined` once both sides are satisfied. */
+  /**
+   * What to send after `challenge` (none at first), or `undefined` once both sides are satisfied.
+   */
   next(challenge: Buffer | undefined): Promise<Buffer | undefined>
 }
 

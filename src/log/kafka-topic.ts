@@ -32,8 +32,8 @@ const answerMs = 5000
 const retryMsMax = 5000
 
 /**
- * Finds the topic, or creates it. Waits for brokers for ever; rejects with TOPIC_UNSUITABLE, PARTITION_COUNT_CHANGED
- * or CONFIG_INVALID for what waiting does not cure.
+ * Finds the topic, or creates it. Waits for brokers for ever; rejects with TOPIC_UNSUITABLE,
+ * PARTITION_COUNT_CHANGED or CONFIG_INVALID for what waiting does not cure.
  */
 export async function ensureTopic(
   admin: KafkaAdmin,
@@ -54,7 +54,10 @@ export async function ensureTopic(
   }
 }
 
-/** Creates the topic and describes it; `undefined` until every partition of it is known to the brokers. */
+/**
+ * Creates the topic and describes it; `undefined` until every partition of it is known to the
+ * brokers.
+ */
 async function createTopic(
   admin: KafkaAdmin,
   { logger }: KafkaConnection,
@@ -128,7 +131,7 @@ async function judge(
 }
 
 /** Refuses another number of partitions than the tables rely on. */
-export function expectPartitions(topic: string, expected: number, found: number): void {
+function expectPartitions(topic: string, expected: number, found: number): void {
   if (expected === found) return
   const message = `Topic ${topic}: expected ${expected} partitions, found ${found}.`
   throw new LedgerError('PARTITION_COUNT_CHANGED', message)

@@ -1,4 +1,5 @@
-// Looks at the topic every other second: is it still the one that was opened, and can it take appends?
+// Looks at the topic every other second: is it still the one that was opened, and can it take
+// appends?
 // In:  what the topic was when opened.
 // Out: news to the log's health, and a beat to the readers.
 // Absent: what readers do with it.
@@ -74,8 +75,8 @@ export class KafkaWatch {
     const found = await this.admin.describe()
     if (found === undefined) return `Topic ${topic} does not exist any more.`
     if (found.id !== opened.id) {
-      const message = `Topic ${topic}: expected id ${opened.id}, found ${found.id}: it was made anew.`
-      this.break(new LedgerError('LOG_IDENTITY_CHANGED', message))
+      const ids = `expected id ${opened.id}, found ${found.id}: it was made anew`
+      this.break(new LedgerError('LOG_IDENTITY_CHANGED', `Topic ${topic}: ${ids}.`))
     } else if (found.partitions !== opened.partitions) {
       const counts = `expected ${opened.partitions} partitions, found ${found.partitions}`
       this.break(new LedgerError('PARTITION_COUNT_CHANGED', `Topic ${topic}: ${counts}.`))

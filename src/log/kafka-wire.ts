@@ -1,4 +1,5 @@
-// One question to a broker that the native client cannot ask: the settings of a topic (DescribeConfigs).
+// One question to a broker that the native client cannot ask: the settings of a topic
+// (DescribeConfigs).
 // In:  the connection's brokers and security properties, and a topic.
 // Out: the topic's settings by name.
 // Absent: records. Anything that matters for durability goes through the native client.
@@ -6,7 +7,9 @@
 /*
  * Request  => INT32 length, INT16 api, INT16 version, INT32 correlation, STRING client, body
  * Response => INT32 length, INT32 correlation, body
- * STRING   => INT16 length or -1, UTF-8       ARRAY => INT32 count or -1, items       BYTES => INT32 length, bytes
+ * STRING   => INT16 length or -1, UTF-8
+ * ARRAY    => INT32 count or -1, items
+ * BYTES    => INT32 length, bytes
  */
 
 import { once } from 'node:events'
@@ -22,7 +25,10 @@ const api = { saslHandshake: 17, describeConfigs: 32, saslAuthenticate: 36 } as 
 const answerBytesMax = 4 * 1024 * 1024
 const topicResource = 2
 
-/** Asks the brokers in turn. Rejects when none answers within `timeout` milliseconds each, or the answer is an error. */
+/**
+ * Asks the brokers in turn. Rejects when none answers within `timeout` milliseconds each, or the
+ * answer is an error.
+ */
 export async function topicSettings(
   brokers: string,
   properties: Properties,

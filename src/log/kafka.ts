@@ -25,7 +25,7 @@ import { ensureTopic, type JudgedTopic, type TopicPlan } from './kafka-topic.ts'
 import { KafkaWatch } from './kafka-watch.ts'
 import type { Log, LogRange, LogReader, Offset, ReaderOptions } from './log.ts'
 
-export { createKafkaMembership, type KafkaMembershipOptions } from './kafka-membership.ts'
+export { createKafkaMembership } from './kafka-membership.ts'
 
 export interface KafkaLogOptions extends KafkaConnection {
   topic: string
@@ -41,7 +41,7 @@ export interface KafkaLogOptions extends KafkaConnection {
 const prefetchKib = 32 * 1024
 const fetchBytes = 8 * 1024 * 1024
 const partitionFetchBytes = 1024 * 1024
-const statisticsMs = 5000
+const statisticsMs = 2000
 const connectMs = 5000
 
 /**
@@ -76,7 +76,7 @@ class KafkaLog implements Log {
   private readonly addon: Addon
   private readonly admin: KafkaAdmin
   private readonly options: KafkaLogOptions
-  private readonly health = new KafkaHealth()
+  private readonly health: KafkaHealth
   private readonly producer: KafkaProducer
   private readonly watch: KafkaWatch
   private readonly commits: KafkaCommits
@@ -89,6 +89,7 @@ class KafkaLog implements Log {
     this.addon = addon
     this.admin = admin
     this.options = options
+    this.health = new KafkaHealth(options.logger)
     const plan = { topic, batchBytesMax: opened.batchBytesMax }
     this.producer = new KafkaProducer(addon, options, plan, this.health)
     this.watch = new KafkaWatch(admin, this.health, topic, opened, options.logger)
@@ -98,7 +99,7 @@ class KafkaLog implements Log {
   async open(): Promise<void> {
     await this.producer.open()
     this.watch.start(() => {
-      for (const reader of this.readers) void reader.examine()
+      for (const reader of this.readers) void reader.beat()
     })
   }
 

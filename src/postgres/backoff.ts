@@ -10,7 +10,7 @@ export interface BackoffOptions {
   /** Ends the waiting with STOPPING. */
   signal: AbortSignal
   /** Told of each failure that will be retried, and how long until then. */
-  onRetry(error: LedgerError, milliseconds: number): void
+  onRetry: (error: LedgerError, milliseconds: number) => void
   firstMilliseconds?: number
   mostMilliseconds?: number
 }
@@ -25,12 +25,12 @@ export async function withBackoff<Result>(
   { signal, onRetry, firstMilliseconds = 50, mostMilliseconds = 5_000 }: BackoffOptions,
 ): Promise<Result> {
   for (let bound = firstMilliseconds; ; bound = Math.min(bound * 2, mostMilliseconds)) {
-    if (signal.aborted) throw stopping(signal.reason)
+    throwIfStopped(signal)
     try {
       return await operation()
     } catch (error) {
       if (!(error instanceof LedgerError) || reactionTo(error) !== 'retry') throw error
-      if (signal.aborted) throw stopping(error)
+      throwIfStopped(signal, error)
       const milliseconds = Math.round(bound * (0.5 + Math.random() / 2))
       onRetry(error, milliseconds)
       await sleep(milliseconds, undefined, { signal }).catch(() => {})
@@ -38,6 +38,7 @@ export async function withBackoff<Result>(
   }
 }
 
-function stopping(cause: unknown): LedgerError {
-  return new LedgerError('STOPPING', 'Stopped while waiting to try again.', { cause })
+function throwIfStopped(signal: AbortSignal, cause: unknown = signal.reason): void {
+  if (!signal.aborted) return
+  throw new LedgerError('STOPPING', 'Stopped while waiting to try again.', { cause })
 }

@@ -25,7 +25,7 @@ import { findPostgresBinaries, type PostgresBinaries } from './binaries.ts'
 import { serverUser, type ServerUser } from './privileges.ts'
 
 /** Superuser and database of a cluster of ours. */
-export const clusterUser = 'ledger'
+const clusterUser = 'ledger'
 
 export interface Cluster {
   readonly directory: string
@@ -150,15 +150,15 @@ export async function startPostmaster(
       ([code, signal]) => `it ended with ${String(code ?? signal)}`,
       messageOf,
     )
-    let ended: string | undefined
-    void exited.then((how) => (ended = how))
-    for (const deadline = Date.now() + 120_000; ended === undefined; await sleep(10)) {
+    // However long: after a crash it may have gigabytes to recover, and must not be cut short.
+    for (;;) {
       const found = await readPidFile(cluster)
       if (found?.pid === child.pid && found?.status === 'ready') return found.pid
-      if (Date.now() > deadline) ended = 'it was not ready after 120 s'
+      const how = await Promise.race([exited, sleep(10)])
+      if (how === undefined) continue
+      const tail = (await readFile(cluster.logFile, 'utf8')).slice(logStart).trim().slice(-2000)
+      throw new LedgerError('DATABASE_UNAVAILABLE', `PostgreSQL did not start: ${how}. ${tail}`)
     }
-    const tail = (await readFile(cluster.logFile, 'utf8')).slice(logStart).trim().slice(-2000)
-    throw new LedgerError('DATABASE_UNAVAILABLE', `PostgreSQL did not start: ${ended}. ${tail}`)
   } finally {
     child.unref()
     await log.close()
@@ -177,7 +177,7 @@ export function serverArgs(
 }
 
 /** What the postmaster says of itself in its pid file; `undefined` when there is none. */
-export async function readPidFile(cluster: Cluster): Promise<PidFile | undefined> {
+async function readPidFile(cluster: Cluster): Promise<PidFile | undefined> {
   const text = await readFile(join(cluster.data, 'postmaster.pid'), 'utf8').catch(() => '')
   const lines = text.split('\n')
   const pid = Number(lines[0])

@@ -83,6 +83,11 @@ export class Connection {
     return (await this.execute(text, values)).rows as Row[]
   }
 
+  /** Runs one statement and returns its first row, if there is one. */
+  async queryOne<Row>(text: string, values?: readonly unknown[]): Promise<Row | undefined> {
+    return (await this.query<Row>(text, values)).at(0)
+  }
+
   /** Runs one statement. */
   async execute(text: string, values?: readonly unknown[]): Promise<StatementResult> {
     const result = await this.answer(() =>
@@ -111,7 +116,7 @@ export class Connection {
     try {
       return await ask()
     } catch (error) {
-      throw this.#lost ?? databaseError(error, this.where)
+      throw this.lost ?? databaseError(error, this.where)
     } finally {
       clearTimeout(timer)
     }

@@ -186,7 +186,9 @@ test('of two programs that start at once on a new directory one is refused', asy
   const attempts = [start(directory), start(directory)]
   const outcomes = await Promise.allSettled(attempts)
   const started = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-  const refused = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+  const refused = outcomes.flatMap((one) =>
+    one.status === 'rejected' ? [one.reason as unknown] : [],
+  )
   assert.deepEqual(
     refused.map((error: unknown) => (error instanceof LedgerError ? error.code : error)),
     ['DATA_DIR_LOCKED'],

@@ -139,13 +139,14 @@ class EmbeddedServer {
    * end.
    */
   async #readyPostmaster(): Promise<{ pid: number; port: number } | undefined> {
-    for (const deadline = Date.now() + 120_000; ; await sleep(20)) {
-      const found = await livePostmaster(this.#cluster)
-      if (found === undefined || found.status === 'ready') return found
-      if (Date.now() < deadline) continue
-      await stopPostmaster(found.pid)
-      return undefined
+    const deadline = Date.now() + 30_000
+    let found = await livePostmaster(this.#cluster)
+    while (found !== undefined && found.status !== 'ready') {
+      if (found.status === 'stopping' && Date.now() > deadline) await stopPostmaster(found.pid)
+      await sleep(20)
+      found = await livePostmaster(this.#cluster)
     }
+    return found
   }
 
   /**
@@ -170,6 +171,7 @@ class EmbeddedServer {
     }
     // Before anyone knows the URL another port is as good, should this one have been taken.
     if (this.url === '') this.#port = await freePort(this.#port)
+    this.#logger.debug({ port: this.#port }, 'starting PostgreSQL')
     return startPostmaster(this.#cluster, this.#port, this.#settings)
   }
 
@@ -185,20 +187,22 @@ class EmbeddedServer {
     })
     this.#guard = guard
     // A killed program's session may need a moment to notice that its client is gone.
-    for (const deadline = Date.now() + 3_000; ; await sleep(50)) {
-      const [row] = await guard.query<{ taken: boolean }>(
+    const deadline = Date.now() + 3_000
+    for (;;) {
+      const row = await guard.queryOne<{ taken: boolean }>(
         'SELECT pg_try_advisory_lock(hashtext($1)) AS taken',
         [this.#cluster.data],
       )
       if (row?.taken) return
-      if (Date.now() < deadline) continue
-      await guard.close()
-      throw new LedgerError(
-        'DATA_DIR_LOCKED',
-        `--data-dir: ${this.#cluster.directory} is in use by another running program. ` +
-          'Stop that one, or give another --data-dir.',
-      )
+      if (Date.now() > deadline) break
+      await sleep(50)
     }
+    await guard.close()
+    throw new LedgerError(
+      'DATA_DIR_LOCKED',
+      `--data-dir: ${this.#cluster.directory} is in use by another running program. ` +
+        'Stop that one, or give another --data-dir.',
+    )
   }
 
   async #createDatabase(): Promise<void> {
@@ -220,7 +224,8 @@ class EmbeddedServer {
         await this.#takeLock()
         await this.#limitLog()
       } catch (error) {
-        if (!signal.aborted) this.#logger.warn({ reason: messageOf(error) }, 'watching PostgreSQL')
+        if (!this.#stopping.signal.aborted)
+          this.#logger.warn({ reason: messageOf(error) }, 'watching PostgreSQL')
       }
       await sleep(200, undefined, { signal }).catch(() => {})
     }

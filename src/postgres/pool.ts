@@ -10,6 +10,8 @@ import { databaseError } from './retry.ts'
 
 export interface PoolOptions {
   applicationName: string
+  /** Told of an idle connection that was cut; the next read makes another. */
+  onLost: (error: Error) => void
   connectionsMax?: number
   /** Reads that may wait for a connection. */
   waitingMax?: number
@@ -42,9 +44,8 @@ export class ReadPool {
       // A server that is gone without a word must not hold a request for ever.
       query_timeout: (statementSeconds + 5) * 1000,
     })
-    // An idle connection that is cut is replaced by the next read; without a listener it would end
-    // the process.
-    this.#pool.on('error', () => {})
+    // Without a listener a connection cut while idle would end the process.
+    this.#pool.on('error', options.onLost)
   }
 
   /** Rows of one SELECT. Values can only be inlined, so the caller must have validated them. */

@@ -60,8 +60,8 @@ interface Account {
 async function unprivilegedAccount(): Promise<Account> {
   const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'))
   for (const name of ['postgres', 'nobody']) {
-    const [, , uid, gid] = lines.find((fields) => fields[0] === name) ?? []
-    if (uid !== undefined && gid !== undefined) return { name, uid: Number(uid), gid: Number(gid) }
+    const found = lines.find((fields) => fields[0] === name)
+    if (found !== undefined) return { name, uid: Number(found[2]), gid: Number(found[3]) }
   }
   throw new LedgerError(
     'CONFIG_INVALID',

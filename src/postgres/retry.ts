@@ -58,7 +58,7 @@ function codeOf(error: unknown): ErrorCode | undefined {
   const state = sqlState(error)
   if (state !== '') return bySqlState.find(([prefix]) => state.startsWith(prefix))?.[1]
   if (!(error instanceof Error)) return undefined
-  const fault = String((error as NodeJS.ErrnoException).code ?? '')
+  const fault = (error as NodeJS.ErrnoException).code ?? ''
   if (refusals.some((pattern) => pattern.test(fault) || pattern.test(error.message))) {
     return 'DATABASE_REFUSED'
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { HttpReply } from '../http/http.ts'
+import { durableCheckpoints } from '../ledger/checkpoint.ts'
 import { commitFlush } from '../ledger/commit.ts'
 import type { Layout } from '../ledger/buckets.ts'
 import { databaseOf } from '../ledger/buckets.ts'
@@ -11,6 +12,7 @@ import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
 import { queryRoutes } from './routes.ts'
 
 const buckets = 4
+const logger = { warn: () => {} }
 const now = Date.now()
 let server: TestPostgres
 let reader: LedgerReader
@@ -28,7 +30,7 @@ before(async () => {
     databaseUrls.push(url)
     await fill(url, layout)
   }
-  reader = new LedgerReader({ databaseUrls, buckets })
+  reader = new LedgerReader({ databaseUrls, buckets, logger })
 })
 
 after(async () => {
@@ -60,6 +62,8 @@ async function fill(url: string, layout: Layout): Promise<void> {
       return databaseOf(bucket, layout) === layout.databaseIndex
     })
     await commitFlush(connection, flushOf(own, checkpoints))
+    // Flushes commit asynchronously, and the last test kills the server.
+    await durableCheckpoints(connection)
   })
 }
 
@@ -191,7 +195,11 @@ test('what cannot be answered is refused by field, expectation and finding', asy
 })
 
 test('a database that is away is an error that passes', async () => {
-  const gone = new LedgerReader({ databaseUrls: ['postgresql://a:b@127.0.0.1:1/c'], buckets })
+  const gone = new LedgerReader({
+    databaseUrls: ['postgresql://a:b@127.0.0.1:1/c'],
+    buckets,
+    logger,
+  })
   await assert.rejects(get(`/v1/accounts/${accounts[0]}`, gone), {
     code: 'DATABASE_UNAVAILABLE',
   })

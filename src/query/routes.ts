@@ -99,13 +99,14 @@ function checkParameters({ query }: HttpRequest, known: readonly string[]): void
 }
 
 /** A request that cannot be answered as it is. */
-class Refusal {
+class Refusal extends Error {
   readonly reply: HttpReply
 
   constructor(field: string, expected: string, found: string) {
     // What a client sends is shown back to it, but not at any length.
     const shown = found.length > 100 ? `${found.slice(0, 100)}…` : found
     const detail = `${field}: expected ${expected}, found ${shown === '' ? 'nothing' : shown}.`
+    super(detail)
     this.reply = problem(400, 'Invalid request', detail, { field, expected, found: shown })
   }
 }

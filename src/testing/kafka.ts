@@ -1,4 +1,5 @@
-// A real Apache Kafka broker for tests: one KRaft node on free loopback ports, with its data in a temporary directory.
+// A real Apache Kafka broker for tests: one KRaft node on free loopback ports, with its data in a
+// temporary directory.
 // In:  scripts/pom.xml, `mvn` and `java` on the path.
 // Out: where it listens, and the means to stop, kill, freeze and start it again.
 // Absent: anything the program itself uses.
@@ -25,7 +26,9 @@ const clusterId = 'TGVkZ2VyVGVzdEJyb2tlcg'
 export interface TestKafkaOptions {
   /** Broker settings on top of those below. */
   properties?: Record<string, string>
-  /** Name and password; each may log in on `saslBrokers` with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. */
+  /**
+   * Name and password; each may log in on `saslBrokers` with PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+   */
   users?: Record<string, string>
   /** Let the JVM optimise as it would in production; tests prefer a quick start. */
   optimised?: boolean
@@ -37,6 +40,8 @@ export interface TestKafka {
   /** `host:port` that asks for SASL; only with `users`. */
   readonly saslBrokers: string
   readonly pid: number
+  /** Where its partitions are; to be touched only while it is stopped. */
+  readonly data: string
   /** Starts it again on the same ports and data, and waits until it listens. */
   start(): Promise<void>
   /** Ends it the orderly way. */
@@ -65,7 +70,10 @@ export async function startTestKafka(options: TestKafkaOptions = {}): Promise<Te
   return broker
 }
 
-/** The directory with the broker's jars, downloaded once per clone even when several processes ask at the same time. */
+/**
+ * The directory with the broker's jars, downloaded once per clone even when several processes ask
+ * at the same time.
+ */
 async function brokerLibraries(): Promise<string> {
   const version = /<artifactId>kafka_[^]*?<version>(.*?)<\/version>/.exec(
     await readFile(pom, 'utf8'),
@@ -142,6 +150,10 @@ class Broker implements TestKafka {
     return this.process?.pid ?? 0
   }
 
+  get data(): string {
+    return this.file('data')
+  }
+
   /** Writes the settings and formats the data directory. */
   async prepare(): Promise<void> {
     const settings = this.settings()
@@ -206,8 +218,9 @@ class Broker implements TestKafka {
   }
 
   /**
-   * The broker must not outlive the test, however the test ends. A shell waits on a pipe that only this process
-   * holds; the pipe closes when the process dies, be it by SIGKILL, and the shell then ends the broker.
+   * The broker must not outlive the test, however the test ends. A shell waits on a pipe that only
+   * this process holds; the pipe closes when the process dies, be it by SIGKILL, and the shell then
+   * ends the broker.
    */
   private watch(child: ChildProcess): void {
     const script = 'cat >/dev/null; kill -9 "$1" 2>/dev/null; rm -rf -- "$2"'
@@ -255,7 +268,7 @@ class Broker implements TestKafka {
       'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${sasl}`,
       'listener.security.protocol.map': protocols,
       'inter.broker.listener.name': 'PLAINTEXT',
-      'log.dirs': this.file('data'),
+      'log.dirs': this.data,
       'auto.create.topics.enable': 'false',
       'offsets.topic.num.partitions': '1',
       'offsets.topic.replication.factor': '1',

@@ -3,8 +3,10 @@
 // Out: whether an import is allowed, and the rule it breaks.
 // Absent: reading files (tidy.test.ts).
 
+type Rooms = Readonly<Record<string, readonly string[] | undefined>>
+
 /** Rooms each room may import from; itself always. The files at the top are rooms of their own. */
-const mayImport: Readonly<Record<string, readonly string[]>> = {
+const mayImport: Rooms = {
   errors: [],
   bytes: [],
   record: ['bytes'],
@@ -17,8 +19,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ingress: ['bytes', 'errors', 'http', 'limits', 'log', 'observe', 'record'],
   query: ['bytes', 'errors', 'http', 'ledger', 'limits', 'observe', 'postgres', 'record'],
   worker: ['bytes', 'errors', 'ledger', 'limits', 'log', 'observe', 'postgres', 'record'],
-  config: ['errors', 'limits', 'observe', 'record'],
+  flags: ['errors', 'limits', 'record'],
+  config: ['errors', 'flags', 'limits', 'observe', 'record'],
 }
+
+/** Rooms that put the others together. */
+const composes = ['main', 'program', 'banner']
 
 /**
  * Files every room may import, wherever they stand: each is a list of names or shapes and does
@@ -26,8 +32,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
  */
 const shared = ['testing/crash.ts']
 
-/** Rooms that may name the types of another without running any of it. */
-const mayNameTypesOf: Readonly<Record<string, readonly string[]>> = {
+/**
+ * Rooms that may name the types of another without running any of it; every room may name those of
+ * config.
+ */
+const mayNameTypesOf: Rooms = {
   // Offsets and positions are the log's notions, and the checkpoint stores them.
   ledger: ['log'],
   http: ['ingress'],
@@ -36,7 +45,7 @@ const mayNameTypesOf: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Packages only these files may import. */
-const packageOwners: Readonly<Record<string, RegExp>> = {
+const packageOwners: Readonly<Record<string, RegExp | undefined>> = {
   'uWebSockets.js': /^http\/server\.ts$/,
   '@confluentinc/kafka-javascript': /^(log|testing)\/kafka[^/]*\.ts$/,
   lmdb: /^(log|testing)\/embedded[^/]*\.ts$/,
@@ -90,9 +99,9 @@ function brokenRoomRule({ from, to, typeOnly }: Import): string | undefined {
   if (isGenerated(to)) return 'generated code serves tests; the program reads wire bytes itself'
   const [room, target] = [roomOf(from), roomOf(to)]
   if (target === 'testing') return 'the program holds nothing that exists for tests'
-  if (room === target || room === 'main') return undefined
+  if (room === target || composes.includes(room)) return undefined
   if (mayImport[room]?.includes(target)) return undefined
-  if (typeOnly && mayNameTypesOf[room]?.includes(target)) return undefined
+  if (typeOnly && (target === 'config' || mayNameTypesOf[room]?.includes(target))) return undefined
   return `${room} may not import from ${target}`
 }
 

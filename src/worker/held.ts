@@ -1,4 +1,5 @@
-// The partitions a worker holds: how far each is applied, under which epoch it may be moved, which slices count.
+// The partitions a worker holds: how far each is applied, under which epoch it may be moved, which
+// slices count.
 // In:  claims, revocations, what PostgreSQL says of the checkpoints.
 // Out: the position of each partition; what must be read again; what was lost to another owner.
 // Absent: SQL, messages.
@@ -65,8 +66,10 @@ export class HeldPartitions {
   }
 
   /**
-   * Compares with what PostgreSQL says. `attempted` are the moves of a flush whose outcome is unknown or that was
-   * stale: where PostgreSQL stands at the end of such a move, it was committed. Where it stands anywhere else than
+   * Compares with what PostgreSQL says. `attempted` are the moves of a flush whose outcome is
+   * unknown or that was
+   * stale: where PostgreSQL stands at the end of such a move, it was committed. Where it stands
+   * anywhere else than
    * expected, PostgreSQL is right: the partition is read again from there, forwards or backwards.
    */
   reconcile(

@@ -56,7 +56,8 @@ export class LagMeter {
     for (const [partition, progress] of this.partitions) {
       const next = ranges.get(partition)?.next ?? progress.received
       const records = Math.max(0, next - progress.committed)
-      // Records that nobody has read yet have no known time: they count from when they were noticed.
+      // Records that nobody has read yet have no known time: they count from when they were
+      // noticed.
       if (records > 0) progress.behindSince ??= now
       const since = records === 0 ? now : (progress.behindSince ?? now)
       lags.set(partition, { records, seconds: Math.max(0, now - since) / 1000 })

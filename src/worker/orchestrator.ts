@@ -1,4 +1,5 @@
-// The main-thread side of the workers: which partitions this process has, and which worker works on each.
+// The main-thread side of the workers: which partitions this process has, and which worker works on
+// each.
 // In:  the log, a membership, the databases.
 // Out: running workers; progress as metrics; reasons why this process is not ready.
 // Absent: record bytes, SQL, HTTP.
@@ -26,8 +27,10 @@ export interface OrchestratorOptions {
   logLevel: string
   logFormat: LogFormat
   crashAt: string | undefined
+  /** Told how far PostgreSQL is, at every commit. */
+  onCommitted: (partition: number, nextOffset: number) => void
   /** The configuration cannot work: the process must end. */
-  onFatal(error: LedgerError): void
+  onFatal: (error: LedgerError) => void
 }
 
 const lagIntervalMs = 1000
@@ -220,7 +223,7 @@ export class Orchestrator {
       case 'confirmed':
         for (let i = 0; i < message.positions.length; i += 2) {
           const [partition, offset] = message.positions.subarray(i, i + 2)
-          this.lagMeter.committed(partition, offset, undefined)
+          this.advance(partition, offset, undefined)
         }
         break
       case 'released':
@@ -254,8 +257,13 @@ export class Orchestrator {
     metrics.flushSeconds.observe(progress.seconds)
     for (let i = 0; i < progress.positions.length; i += 3) {
       const [partition, offset, timestamp] = progress.positions.subarray(i, i + 3)
-      this.lagMeter.committed(partition, offset, timestamp)
+      this.advance(partition, offset, timestamp)
     }
+  }
+
+  private advance(partition: number, offset: number, timestamp: number | undefined): void {
+    this.lagMeter.committed(partition, offset, timestamp)
+    this.options.onCommitted(partition, offset)
   }
 
   private halt(partitions: readonly number[], reason: string): void {

@@ -1,4 +1,5 @@
-// What the orchestrator and a worker thread say to each other: plain data, one map for each direction.
+// What the orchestrator and a worker thread say to each other: plain data, one map for each
+// direction.
 // In:  nothing.
 // Out: types, and the layout of a slice.
 // Absent: behaviour.
@@ -7,7 +8,8 @@ import type { ErrorCode } from '../errors.ts'
 import type { LogFormat } from '../observe/logger.ts'
 
 /**
- * A record in the ring, as consecutive numbers of a Float64Array: partition, generation, offset, timestamp (ms),
+ * A record in the ring, as consecutive numbers of a Float64Array: partition, generation, offset,
+ * timestamp (ms),
  * start (bytes into the ring), length (bytes), ring counter to release once it is applied.
  */
 export const sliceFields = 7
@@ -37,7 +39,8 @@ export interface ThreadOptions {
 }
 
 /**
- * From where a partition is to be read. Slices carry the generation they were read under; those of an earlier one are
+ * From where a partition is to be read. Slices carry the generation they were read under; those of
+ * an earlier one are
  * dropped.
  */
 export interface Position {

@@ -1,4 +1,5 @@
-// Which buckets have lately had rows that were in the ledger already, and should take the merge path at once.
+// Which buckets have lately had rows that were in the ledger already, and should take the merge
+// path at once.
 // In:  which buckets a flush merged.
 // Out: a guess for the next flush.
 // Absent: correctness: a wrong guess costs time, in either direction.

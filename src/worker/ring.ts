@@ -1,4 +1,5 @@
-// Space for records on their way to one worker: a byte ring in shared memory, written by the orchestrator only.
+// Space for records on their way to one worker: a byte ring in shared memory, written by the
+// orchestrator only.
 // In:  lengths of records, and how far the worker has released.
 // Out: where each record may be copied, or a wait.
 // Absent: the records' meaning, messages, threads.
@@ -32,7 +33,8 @@ export class Ring {
   }
 
   /**
-   * Copies a record in where it lies in one piece. Returns its position in the ring, or -1 when there is no room now.
+   * Copies a record in where it lies in one piece. Returns its position in the ring, or -1 when
+   * there is no room now.
    */
   write(record: Uint8Array): number {
     assert(record.length <= this.capacity / 2, 'a record must fit into half of the ring')

@@ -1,4 +1,5 @@
-// Turns the records of one flush into PostgreSQL binary COPY data, a piece for each bucket, sorted by key.
+// Turns the records of one flush into PostgreSQL binary COPY data, a piece for each bucket, sorted
+// by key.
 // In:  records in the ring, as canonical entries or any other encoding of the same message.
 // Out: BucketRows in a slab allocated once; records that cannot be decoded, with the reason.
 // Absent: an object per transaction, BigInt, SQL, offsets and checkpoints.
@@ -75,7 +76,8 @@ export class RowEncoder {
   }
 
   /**
-   * Adds the record at ring[start..start+length), rewriting it there if it is not canonical. Returns how many bytes of
+   * Adds the record at ring[start..start+length), rewriting it there if it is not canonical.
+   * Returns how many bytes of
    * it count from now on, or why it cannot be decoded: nothing is added then.
    *
    * @param timestamp when ingress accepted it, in milliseconds since 1970 UTC
@@ -96,7 +98,8 @@ export class RowEncoder {
   }
 
   /**
-   * The rows of everything added since begin(), in the slab: valid until the next finish(). `mayRepeat` says which
+   * The rows of everything added since begin(), in the slab: valid until the next finish().
+   * `mayRepeat` says which
    * buckets are to take the merge path at once.
    */
   finish(mayRepeat: (bucket: number) => boolean): BucketRows[] {
@@ -141,8 +144,10 @@ export class RowEncoder {
   }
 
   /**
-   * Writes order[from..to) as rows. An entry equal to the one before it in all three fields is left out: the first in
-   * log order stands. One with the same key and another amount is written, and makes the bucket `conflicting`.
+   * Writes order[from..to) as rows. An entry equal to the one before it in all three fields is left
+   * out: the first in
+   * log order stands. One with the same key and another amount is written, and makes the bucket
+   * `conflicting`.
    */
   private writeRows(from: number, to: number, at: number): { rows: number; conflicting: boolean } {
     const { view, positions, order, createdAt } = this
@@ -193,7 +198,8 @@ export class RowEncoder {
 }
 
 /*
- * Three equal entries with another amount in between (a, b, a) come as a, b, a: the second `a` differs from `b`, so it
+ * Three equal entries with another amount in between (a, b, a) come as a, b, a: the second `a`
+ * differs from `b`, so it
  * is written, and the merge path finds it to be a duplicate of the first.
  */
 function sameAmount(view: DataView, left: number, right: number): boolean {

@@ -1,6 +1,7 @@
 // The records waiting in a worker's ring, in order of arrival, as the numbers they came as.
 // In:  messages of slices.
-// Out: the oldest ones, looked at first and dropped when applied, so that a failed flush can look again.
+// Out: the oldest ones, looked at first and dropped when applied, so that a failed flush can look
+//      again.
 // Absent: the bytes of the records.
 
 import { sliceFields } from './protocol.ts'

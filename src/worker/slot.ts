@@ -1,4 +1,5 @@
-// One worker as the orchestrator sees it: its thread, its ring, its reader, and the partitions it works on.
+// One worker as the orchestrator sees it: its thread, its ring, its reader, and the partitions it
+// works on.
 // In:  which partitions to work on; records from the log.
 // Out: slices to the thread; progress, faults and losses to the orchestrator.
 // Absent: which partitions a process has (orchestrator.ts), SQL, what a record means.
@@ -102,7 +103,8 @@ export class Slot {
   }
 
   /**
-   * Stops reading, lets the thread apply what it has been handed, and ends it; by force once the signal is aborted.
+   * Stops reading, lets the thread apply what it has been handed, and ends it; by force once the
+   * signal is aborted.
    */
   async stop(signal: AbortSignal): Promise<void> {
     this.stopping = true
@@ -150,7 +152,8 @@ export class Slot {
   }
 
   /**
-   * Assigns and reads in turn. What a read returns belongs to the assignment before it: where that is past by then, it
+   * Assigns and reads in turn. What a read returns belongs to the assignment before it: where that
+   * is past by then, it
    * is dropped, and read again from where handing over had come to.
    */
   private async pump(reader: LogReader): Promise<void> {

@@ -1,4 +1,5 @@
-// Orders the entries of a bucket by (account_id, id), as PostgreSQL's key does, keeping log order among equals.
+// Orders the entries of a bucket by (account_id, id), as PostgreSQL's key does, keeping log order
+// among equals.
 // In:  positions of canonical entries in a byte array.
 // Out: a permutation of their ordinals.
 // Absent: moving the entries themselves, an object per entry.
@@ -6,9 +7,12 @@
 import { accountIdAt, idAt } from '../record/layout.ts'
 
 /*
- * A key is eight big-endian 32-bit words: account_id[0..3], id[0..3]. Radix passes order a range by one word, from the
- * least significant digit that differs to the most; runs that are equal in that word are ordered by the next one. So
- * random accounts cost three passes over one word, and a single hot account costs a scan of four words before its ids
+ * A key is eight big-endian 32-bit words: account_id[0..3], id[0..3]. Radix passes order a range by
+ * one word, from the
+ * least significant digit that differs to the most; runs that are equal in that word are ordered by
+ * the next one. So
+ * random accounts cost three passes over one word, and a single hot account costs a scan of four
+ * words before its ids
  * are ordered. Both steps are stable. bench/rows.mjs measures it.
  */
 const wordAt = Uint8Array.of(
@@ -43,7 +47,8 @@ export class EntrySorter {
   }
 
   /**
-   * Orders `order[from..to)`, which holds ordinals in log order; the entry of ordinal `o` begins at `positions[o]`.
+   * Orders `order[from..to)`, which holds ordinals in log order; the entry of ordinal `o` begins at
+   * `positions[o]`.
    */
   sort(
     view: DataView,

@@ -1,4 +1,5 @@
-// What must happen now and then beside the flushes: releasing the log, and creating the leaves of days to come.
+// What must happen now and then beside the flushes: releasing the log, and creating the leaves of
+// days to come.
 // In:  the databases, the log.
 // Out: Log.release with what PostgreSQL has on disk; leaves ahead of time.
 // Absent: progress of the flushes; none of this is on their way.
@@ -18,7 +19,7 @@ export interface UpkeepOptions {
   log: Log
   databaseUrls: readonly string[]
   /** The partitions this process works on. */
-  partitions(): readonly number[]
+  partitions: () => readonly number[]
   logger: Logger
 }
 

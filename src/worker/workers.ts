@@ -49,7 +49,8 @@ export interface WorkersOptions {
   log: Log
   databaseUrls: readonly string[]
   logger: Logger
-  onFatal(error: LedgerError): void
+  onCommitted: (partition: number, nextOffset: number) => void
+  onFatal: (error: LedgerError) => void
 }
 
 export class Workers {
@@ -60,12 +61,13 @@ export class Workers {
   private started = false
 
   constructor(options: WorkersOptions) {
-    const { config, log, databaseUrls, logger, onFatal } = options
+    const { config, log, databaseUrls, logger, onCommitted, onFatal } = options
     this.options = options
     this.orchestrator = new Orchestrator({
       log,
       databaseUrls,
       logger,
+      onCommitted,
       onFatal,
       membership: this.membership(),
       layout: { workers: config.workers, buckets: config.buckets, databases: databaseUrls.length },

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { Backlog } from './backlog.ts'
+
+function checkHolding(backlog: Backlog, expected: boolean): void {
+  assert.equal(backlog.isHolding, expected)
+}
+
+test('holds past its limit while the workers make progress, and until they have caught up', () => {
+  const backlog = new Backlog(100)
+  let releases = 0
+  backlog.onRelease = () => releases++
+  backlog.advance(1, 0)
+  backlog.add(1, 0, 60)
+  checkHolding(backlog, false)
+  backlog.add(1, 1, 60)
+  backlog.add(2, 5, 60)
+  checkHolding(backlog, true)
+  releases = 0
+  backlog.advance(1, 1)
+  checkHolding(backlog, true)
+  assert.equal(releases, 0)
+  backlog.advance(2, 6)
+  checkHolding(backlog, false)
+  assert.equal(releases, 1)
+})
+
+test('does not hold while nothing is persisted at all: the log takes what comes', () => {
+  const backlog = new Backlog(100)
+  backlog.add(1, 0, 500)
+  checkHolding(backlog, false)
+})
+
+test('a stall of the workers ends holding', async () => {
+  const backlog = new Backlog(100)
+  backlog.advance(1, 0)
+  backlog.add(1, 0, 500)
+  checkHolding(backlog, true)
+  // The backlog's own timer does not keep a process alive; this one does.
+  const alive = setTimeout(() => undefined, 10_000)
+  await new Promise<void>((resolve) => {
+    backlog.onRelease = resolve
+  })
+  clearTimeout(alive)
+  checkHolding(backlog, false)
+})
+
+test('a record that is persisted before its append is known here does not count', () => {
+  const backlog = new Backlog(100)
+  backlog.advance(1, 8)
+  backlog.add(1, 7, 500)
+  checkHolding(backlog, false)
+  backlog.add(1, 8, 500)
+  checkHolding(backlog, true)
+})

@@ -1,0 +1,77 @@
+// How much this process has made durable that its own workers have not persisted yet, and whether
+// ingress should hold back for them.
+// In:  records appended here; how far PostgreSQL is.
+// Out: whether to hold; a call when holding ends.
+// Absent: refusing anything. What is held counts against the byte budget, and that refuses.
+
+import type { Offset } from '../log/log.ts'
+
+/*
+ * Ingress and workers of one process share its cores, and ingress is the faster of the two: left
+ * alone it would take the time that the workers need, and the log would grow without end. So past
+ * `bytesMax` it holds what it has taken until the workers have caught up, and acknowledgements come
+ * as fast as rows. Only while they do catch up, though: with the database away the log is there to
+ * take what comes.
+ */
+
+/** Without a commit for this long, holding back helps nobody. */
+const stallMs = 2000
+
+interface Appended {
+  offset: Offset
+  bytes: number
+}
+
+export class Backlog {
+  /** Told when holding ends. */
+  onRelease: () => void = () => undefined
+  private readonly bytesMax: number
+  private readonly appended = new Map<number, Appended[]>()
+  private readonly persisted = new Map<number, Offset>()
+  private bytes = 0
+  private lastCommitAt = -Infinity
+  private stallTimer: NodeJS.Timeout | undefined
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax
+  }
+
+  get isHolding(): boolean {
+    return this.bytes > this.bytesMax && performance.now() - this.lastCommitAt < stallMs
+  }
+
+  /** A record of this process is durable. */
+  add(partition: number, offset: Offset, bytes: number): void {
+    // The workers may have been told of it, and be done with it, before we are.
+    if (offset < (this.persisted.get(partition) ?? 0)) return
+    const waiting = this.appended.get(partition)
+    if (waiting) waiting.push({ offset, bytes })
+    else this.appended.set(partition, [{ offset, bytes }])
+    this.bytes += bytes
+    this.watch()
+  }
+
+  /** Everything of a partition before `next` is in PostgreSQL. */
+  advance(partition: number, next: Offset): void {
+    this.persisted.set(partition, next)
+    this.lastCommitAt = performance.now()
+    const waiting = this.appended.get(partition) ?? []
+    let done = 0
+    while (done < waiting.length && waiting[done].offset < next) this.bytes -= waiting[done++].bytes
+    if (done > 0) waiting.splice(0, done)
+    if (this.isHolding) this.watch()
+    else this.onRelease()
+  }
+
+  /** A stall ends holding as a commit does, and no commit tells of it. */
+  private watch(): void {
+    if (this.stallTimer !== undefined || !this.isHolding) return
+    const untilStall = this.lastCommitAt + stallMs - performance.now()
+    this.stallTimer = setTimeout(() => {
+      this.stallTimer = undefined
+      if (this.isHolding) this.watch()
+      else this.onRelease()
+    }, untilStall + 1)
+    this.stallTimer.unref()
+  }
+}

@@ -1,0 +1,37 @@
+// What operators and their machines ask: alive, ready, metrics.
+// In:  probes that say what is not ready.
+// Out: routes.
+// Absent: what the probes look at.
+
+import type { HttpReply, Route } from '../http/http.ts'
+import { registry } from './metrics.ts'
+
+/** Why this process should get no requests now; undefined when it should. */
+export type Probe = () => string | undefined
+
+export function healthRoutes(probes: readonly Probe[]): Route[] {
+  return [
+    { method: 'GET', path: '/healthz', handle: () => json(200, { status: 'ok' }) },
+    { method: 'GET', path: '/readyz', handle: () => readiness(probes) },
+    {
+      method: 'GET',
+      path: '/metrics',
+      produces: 'text/plain',
+      handle: async () => ({
+        status: 200,
+        contentType: registry.contentType,
+        body: await registry.metrics(),
+      }),
+    },
+  ]
+}
+
+function readiness(probes: readonly Probe[]): HttpReply {
+  const reasons = probes.map((probe) => probe()).filter((reason) => reason !== undefined)
+  const ready = reasons.length === 0
+  return json(ready ? 200 : 503, ready ? { ready } : { ready, reasons })
+}
+
+function json(status: number, value: unknown): HttpReply {
+  return { status, contentType: 'application/json', body: JSON.stringify(value) }
+}
