@@ -24,6 +24,12 @@ function pointsOf(log: LogKind): readonly CrashPoint[] {
   return crashPoints.filter((point) => log === 'embedded' || point !== 'before-trim')
 }
 
+/**
+ * Membership of a group is not at stake here (takeover.kafka.test.ts), and waiting for the coordinator to give up on
+ * each process killed would take most of the time.
+ */
+const ownPartitions = ['--partitions', '0-127']
+
 export function describeCrashes(log: LogKind): void {
   describe(`on the ${log} log`, () => {
     crashesOfTheProgram(log)
@@ -36,7 +42,7 @@ function crashesOfTheProgram(log: LogKind): void {
     let setting: Setting
     before(async () => {
       setting = await Setting.open({ log, databases: 1, shape, clients: 4 })
-      await setting.startReady().then((program) => program.stop())
+      await setting.startReady(...ownPartitions).then((program) => program.stop())
     })
     after(() => setting.close())
 
@@ -45,11 +51,11 @@ function crashesOfTheProgram(log: LogKind): void {
         const load = setting.startLoad()
         const times = [1, oncePoints.includes(point) ? 1 : setting.random.between(2, 8)]
         for (const nth of times) {
-          const program = setting.start('--crash-at', `${point}:${nth}`)
+          const program = setting.start(...ownPartitions, '--crash-at', `${point}:${nth}`)
           assert.equal((await program.awaitEnd()).signal, 'SIGKILL', program.story())
           await setting.assertNothingWrong()
         }
-        const program = setting.start()
+        const program = setting.start(...ownPartitions)
         await load.stop()
         await setting.assertAllKept()
         assert.equal((await program.stop()).code, 0, program.story())
@@ -59,7 +65,7 @@ function crashesOfTheProgram(log: LogKind): void {
     test(`nothing is lost or doubled by ${randomKills} SIGKILLs at random instants`, async () => {
       const load = setting.startLoad()
       for (let i = 0; i < randomKills; i++) {
-        const program = setting.start()
+        const program = setting.start(...ownPartitions)
         // Some die before they are ready, most under load.
         await delay(setting.random.between(200, 2500))
         program.kill('SIGKILL')
@@ -67,7 +73,7 @@ function crashesOfTheProgram(log: LogKind): void {
         await setting.assertNothingWrong()
         if (i % 4 === 3) await setting.assertAppliedIsCheckpoint()
       }
-      const program = setting.start()
+      const program = setting.start(...ownPartitions)
       await load.stop()
       await setting.assertAllKept()
       assert.equal((await program.stop()).code, 0, program.story())

@@ -154,6 +154,8 @@ export class Setting {
   }
 
   async close(): Promise<void> {
+    const answers = JSON.stringify(this.history.answers())
+    console.log(`sent ${this.history.count} transactions; requests were ${answers}`)
     for (const client of this.clients) client.close()
     for (const program of this.#programs) {
       program.kill('SIGCONT')
