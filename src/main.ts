@@ -46,10 +46,12 @@ async function run(config: Config): Promise<void> {
       })
     }
   })
-  const program = await startProgram(config, logger, starting.signal, onFatal).catch((error: unknown) => {
-    if (starting.signal.aborted) process.exit(0)
-    return onFatal(error)
-  })
+  const program = await startProgram(config, logger, starting.signal, onFatal).catch(
+    (error: unknown) => {
+      if (starting.signal.aborted) process.exit(0)
+      return onFatal(error)
+    },
+  )
   if (config.migrateOnly) return
   const signal = await stopRequested
   logger.info({ signal }, 'stopping')

@@ -120,7 +120,7 @@ async function checkRecordedLayout(connection: Connection, expected: Layout): Pr
   throw new LedgerError(
     'LAYOUT_MISMATCH',
     `${connection.where}: expected ${sentence(expected)} (as --buckets and the order of ` +
-      `--database-url say), found ${sentence(found)}. The layout is fixed when a ledger is created.`,
+      `--database-url say), found ${sentence(found)}. The layout is fixed at creation.`,
   )
 }
 

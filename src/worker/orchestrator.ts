@@ -21,7 +21,10 @@ export interface OrchestratorOptions {
   layout: Layout
   /** Recorded in ledger.checkpoints beside what this process holds. */
   owner: string
-  /** Whether a partition lost to another process is claimed again while the membership still assigns it. */
+  /**
+   * Whether a partition lost to another process is claimed again while the membership still assigns
+   * it.
+   */
   reclaims: boolean
   logger: Logger
   logLevel: string
@@ -76,7 +79,10 @@ export class Orchestrator {
     this.lagTimer = setInterval(() => void this.measureLag(), lagIntervalMs)
   }
 
-  /** Resolves once every partition assigned so far is claimed or halted, or when the signal is aborted. */
+  /**
+   * Resolves once every partition assigned so far is claimed or halted, or when the signal is
+   * aborted.
+   */
   async settled(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => {
       this.notify()
@@ -103,7 +109,10 @@ export class Orchestrator {
     return [...this.workerOf.keys()]
   }
 
-  /** Records not persisted yet, over all partitions of this process; as measured at most a second ago. */
+  /**
+   * Records not persisted yet, over all partitions of this process; as measured at most a second
+   * ago.
+   */
   get lagRecords(): number {
     return [...this.lags.values()].reduce((sum, { records }) => sum + records, 0)
   }
@@ -113,7 +122,9 @@ export class Orchestrator {
     return Math.max(0, ...[...this.lags.values()].map(({ seconds }) => seconds))
   }
 
-  /** Resolves when all partitions that are not halted are persisted, or when the signal is aborted. */
+  /**
+   * Resolves when all partitions that are not halted are persisted, or when the signal is aborted.
+   */
   async drain(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.measureLag()
@@ -285,7 +296,10 @@ export class Orchestrator {
     else for (const partition of lost) this.halted.set(partition, reason)
   }
 
-  /** Claims what the membership assigns and another process has taken, unless it is told otherwise first. */
+  /**
+   * Claims what the membership assigns and another process has taken, unless it is told otherwise
+   * first.
+   */
   private async reclaim(): Promise<void> {
     const wait = this.reclaimDelayMs * (0.75 + Math.random() / 2)
     this.reclaimDelayMs = Math.min(reclaimMostMs, this.reclaimDelayMs * 2)

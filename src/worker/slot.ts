@@ -41,7 +41,9 @@ export class Slot {
   private thread: Worker | undefined
   private reader: LogReader | undefined
   private readonly reading = new Map<number, Reading>()
-  /** Changes whenever `reading` does, so that records read before are told from those read after. */
+  /**
+   * Changes whenever `reading` does, so that records read before are told from those read after.
+   */
   private version = 0
   private pumping = Promise.resolve()
   private stopping = false
@@ -68,7 +70,9 @@ export class Slot {
     this.thread?.postMessage(message)
   }
 
-  /** Reads partitions from these positions on; records read earlier are not handed over any more. */
+  /**
+   * Reads partitions from these positions on; records read earlier are not handed over any more.
+   */
   readFrom(positions: readonly Position[]): void {
     for (const { partition, offset, generation } of positions) {
       this.reading.set(partition, { generation, nextRead: offset })
@@ -145,7 +149,9 @@ export class Slot {
     this.thread = thread
   }
 
-  /** The reader is told by pump(), so that it is never reading and being assigned at the same time. */
+  /**
+   * The reader is told by pump(), so that it is never reading and being assigned at the same time.
+   */
   private reassign(): void {
     this.version++
     this.ring.wake()
@@ -180,7 +186,10 @@ export class Slot {
     }
   }
 
-  /** Copies records into the ring, waiting for room, and tells the thread; drops them if `version` is past. */
+  /**
+   * Copies records into the ring, waiting for room, and tells the thread; drops them if `version`
+   * is past.
+   */
   private async handOver(records: readonly LogRecord[], version: number): Promise<void> {
     const slices = new Float64Array(records.length * sliceFields)
     let length = 0
@@ -213,7 +222,10 @@ export class Slot {
     this.sendSlices(slices, length)
   }
 
-  /** A record that no ring can hold is none of ours; skipping it would break the promise of the offsets. */
+  /**
+   * A record that no ring can hold is none of ours; skipping it would break the promise of the
+   * offsets.
+   */
   private refuse({ partition, offset, bytes }: LogRecord): void {
     this.forget([partition])
     const expected = `expected at most ${ringBytes / 2} bytes`
