@@ -43,7 +43,15 @@ async function run(t: TestContext, log: Log, budgetBytes = 2 ** 26): Promise<Run
   const budget = new ByteBudget(budgetBytes)
   const logger = pino({ level: 'silent' })
   const dataDir = tmpdir()
-  const ingress = await openIngress({ log, budget, lingerMs: 5, receiptKey, dataDir, logger })
+  const ingress = await openIngress({
+    log,
+    budget,
+    backlog: undefined,
+    lingerMs: 5,
+    receiptKey,
+    dataDir,
+    logger,
+  })
   const { port, url } = await serve(t, { routes: ingress.routes, budget })
   const post: Running['post'] = async (body, type = 'application/json') => {
     const headers = { 'Content-Type': type }
