@@ -16,13 +16,12 @@
  *   linger  lingerMs after the oldest waiting byte came, whatever is under way;
  *   stop    when the appender stops.
  *
- * The last three cut all partitions at once. The allowance counts small records and keeps `idle`
- * from cutting them for as long as the load lasts: it refills by one round of all partitions a
- * linger, which is as often as `linger` alone would cut, and saves up a burst for the client that
- * comes now and then. bench/append.mjs shows records and speed.
- *
- * While the backlog says to hold, `idle` and `linger` wait for it, and records that are full wait
- * in line: they grow, and nothing is acknowledged meanwhile.
+ * The last three cut all partitions at once. While the backlog says to hold, `idle` and `linger`
+ * wait for it, and records that are full wait in line: they grow, and nothing is acknowledged
+ * meanwhile. The allowance counts small records and keeps `idle` from cutting them for as long as
+ * the load lasts: it refills by one round of all partitions a linger, which is as often as `linger`
+ * alone would cut, and saves up a burst for the client that comes now and then. bench/append.mjs
+ * shows records and speed.
  */
 
 import { setImmediate as endOfTurn } from 'node:timers'
@@ -40,10 +39,7 @@ import { Waiter, type Offsets } from './waiter.ts'
 /** A record this large costs little more by the piece than a full one does. */
 const largeRecordBytes = slabBytes / 8
 
-/**
- * Small records that `idle` may cut in a row after a rest: eight requests that touch every
- * partition.
- */
+/** Small records that `idle` may cut in a row after a rest: eight requests to every partition. */
 const allowanceMax = 8 * partitionCount
 
 /** Free slabs kept: as many as there are when every slab is full and replaced at once. */

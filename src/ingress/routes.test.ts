@@ -44,8 +44,13 @@ async function run(t: TestContext, log: Log, budgetBytes = 2 ** 26): Promise<Run
   const logger = pino({ level: 'silent' })
   const dataDir = tmpdir()
   const ingress = await openIngress({
-    ...{ log, budget, backlog: undefined, lingerMs: 5 },
-    ...{ receiptKey, dataDir, logger },
+    log,
+    budget,
+    backlog: undefined,
+    lingerMs: 5,
+    receiptKey,
+    dataDir,
+    logger,
   })
   const { port, url } = await serve(t, { routes: ingress.routes, budget })
   const post: Running['post'] = async (body, type = 'application/json') => {
