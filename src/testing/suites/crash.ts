@@ -12,7 +12,7 @@ import { kill, postmasterPids } from '../postmasters.ts'
 import { Setting, type LogKind } from './setting.ts'
 
 const shape = { ...confusedShape, batchItems: [1, 20, 200, 1000] }
-const randomKills = 16
+const randomKills = 20
 const postmasterKills = 4
 const ownKills = 3
 
@@ -50,7 +50,7 @@ function crashesOfTheProgram(log: LogKind): void {
     for (const point of pointsOf(log)) {
       test(`nothing is lost or doubled by SIGKILL ${point}`, async () => {
         const load = setting.startLoad()
-        const times = [1, oncePoints.includes(point) ? 1 : setting.random.between(2, 8)]
+        const times = [1, oncePoints.includes(point) ? 1 : setting.random.between(2, 30)]
         for (const nth of times) {
           const program = setting.start(...ownPartitions, '--crash-at', `${point}:${nth}`)
           assert.equal((await program.awaitEnd()).signal, 'SIGKILL', program.story())
@@ -67,8 +67,9 @@ function crashesOfTheProgram(log: LogKind): void {
       const load = setting.startLoad()
       for (let i = 0; i < randomKills; i++) {
         const program = setting.start(...ownPartitions)
-        // Some die before they are ready, most under load.
-        await delay(setting.random.between(200, 2500))
+        // One in four dies while it starts, the others under load.
+        if (i % 4 > 0) await program.ready()
+        await delay(setting.random.between(50, 1000))
         program.kill('SIGKILL')
         await program.exited
         await setting.assertNothingWrong()

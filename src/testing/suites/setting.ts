@@ -124,7 +124,7 @@ export class Setting {
   /** A load of moderate pace, so that the tables stay small enough to be compared often. */
   startLoad(): RunningLoad {
     const { clients, generator, random } = this
-    return startLoad({ clients, generator, random, abandonShare: 0.3, paceMs: 30 })
+    return startLoad({ clients, generator, random, abandonShare: 0.3, paceMs: 10 })
   }
 
   /** What must hold at any instant, whatever has just died. */
