@@ -87,14 +87,17 @@ export class EmbeddedWriter {
     })
   }
 
-  /** Makes what lies below unreadable at once, and resolves when it is gone from disk. */
+  /**
+   * Makes what lies below unreadable at once, and resolves when it is gone from disk. A position
+   * beyond the end was reached with records that this log has lost, in a copy restored from before:
+   * it says nothing about those that stand under their offsets now.
+   */
   release(positions: ReadonlyMap<number, Offset>): Promise<void> {
     for (const [number, position] of positions) {
       const partition = this.records.partition(number)
-      const first = Math.min(position, partition.next)
-      if (first <= partition.first) continue
-      this.removable += first - partition.first
-      partition.first = first
+      if (position <= partition.first || position > partition.next) continue
+      this.removable += position - partition.first
+      partition.first = position
     }
     if (this.removable === 0 || this.isClosing) return Promise.resolve()
     return new Promise((resolve) => {

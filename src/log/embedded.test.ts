@@ -280,3 +280,12 @@ test('a reader whose next record is released is told so', () =>
     await reader.close()
     await log.close()
   }))
+
+test('a release beyond the end is of records we do not have, and lets go of none we have', () =>
+  withDirectory(async (directory) => {
+    const log = await openEmbeddedLog({ directory, diskBytesMax: 16 * mebibyte })
+    for (let at = 0; at < 5; at += 1) await log.append(2, bytesOf(at, 1000))
+    await log.release(new Map([[2, 6]]))
+    assert.deepEqual(await readFrom(log, 2, 0), [0, 1, 2, 3, 4])
+    await log.close()
+  }))
