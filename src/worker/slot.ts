@@ -177,6 +177,8 @@ export class Slot {
         }
         failures = 0
       } catch (error) {
+        // The reader may have gone on past records that it did not return.
+        assigned = -1
         failures++
         if (failures === 1) {
           this.options.logger.warn({ reason: messageOf(error) }, 'log cannot be read, retrying')
