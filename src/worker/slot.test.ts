@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import pino from 'pino'
+import { LedgerError } from '../errors.ts'
+import { ringBytes } from '../limits.ts'
 import type { Log, LogReader, LogRecord, Offset, ReaderOptions } from '../log/log.ts'
 import { Slot } from './slot.ts'
 
@@ -53,7 +55,7 @@ async function scene(context: TestContext, log: Log) {
     message: () => undefined,
     fault: () => undefined,
     received: (_, offset) => handed.push(offset),
-    died: () => undefined,
+    died: () => slot.restartThread(),
   })
   await slot.start()
   context.after(() => slot.stop(AbortSignal.abort()))
@@ -83,4 +85,26 @@ test('a read that fails half way skips nothing', async (context) => {
   slot.readFrom([{ partition: 1, offset: 0, generation: 1 }])
   await until(() => handed.includes(4))
   assert.deepEqual(handed, [0, 1, 2, 3, 4])
+})
+
+test('a thread that takes the place of a dead one gets nothing read for that one', async (context) => {
+  let fault: () => void = () => undefined
+  class ThreeRecords extends ScriptedReader {
+    async read(): Promise<LogRecord[]> {
+      await delay(5)
+      fault = () => this.options.onFault(1, new LedgerError('OFFSET_GONE', 'gone'))
+      if (!this.positions.delete(1)) return []
+      const bytes = new Uint8Array(ringBytes / 2)
+      return [0, 1, 2].map((offset) => ({ partition: 1, offset, timestamp: 0, bytes }))
+    }
+  }
+  const log = logOf((options) => new ThreeRecords(options))
+  const { slot, handed } = await scene(context, log)
+  slot.readFrom([{ partition: 1, offset: 0, generation: 1 }])
+  await until(() => handed.includes(1))
+  fault()
+  const broken = { kind: 'assign' }
+  slot.send(broken as never)
+  await delay(500)
+  assert.deepEqual(handed, [0, 1])
 })

@@ -97,10 +97,14 @@ export class Slot {
     return new Map([...this.reading].map(([partition, { nextRead }]) => [partition, nextRead]))
   }
 
-  /** A new thread and an empty ring; every partition must be assigned anew. */
+  /**
+   * A new thread and an empty ring; every partition must be assigned anew. Generations begin anew
+   * with the thread, so nothing may reach it that was read for the one before, even where no
+   * partition was being read any more.
+   */
   restartThread(): void {
-    this.forget([...this.reading.keys()])
-    this.ring.wake()
+    this.reading.clear()
+    this.reassign()
     this.ring = new Ring(ringBytes)
     metrics.workerRestarts.inc()
     this.startThread()
