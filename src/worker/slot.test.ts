@@ -108,3 +108,31 @@ test('a thread that takes the place of a dead one gets nothing read for that one
   await delay(500)
   assert.deepEqual(handed, [0, 1])
 })
+test('stopping ends also while the ring is full and the thread cannot empty it', async (context) => {
+  let answer: () => void = () => undefined
+  class LateReader extends ScriptedReader {
+    private reads = 0
+
+    read(): Promise<LogRecord[]> {
+      const record = (offset: Offset) => {
+        return { partition: 1, offset, timestamp: 0, bytes: new Uint8Array(ringBytes / 2) }
+      }
+      if (this.positions.size === 0) return delay(5, [])
+      if (++this.reads === 1) return Promise.resolve([record(0), record(1)])
+      return new Promise((resolve) => (answer = () => resolve([record(2)])))
+    }
+
+    override close(): Promise<void> {
+      answer()
+      return Promise.resolve()
+    }
+  }
+  const log = logOf((options) => new LateReader(options))
+  const { slot, handed } = await scene(context, log)
+  slot.readFrom([{ partition: 1, offset: 0, generation: 1 }])
+  await until(() => handed.includes(1))
+  await delay(10)
+  const ended = slot.stop(AbortSignal.abort()).then(() => true)
+  answer()
+  assert.equal(await Promise.race([ended, delay(3000, false)]), true)
+})

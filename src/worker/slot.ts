@@ -117,8 +117,9 @@ export class Slot {
   async stop(signal: AbortSignal): Promise<void> {
     this.stopping = true
     this.ring.wake()
-    await this.pumping
+    // Closing comes first: it ends a read that waits for brokers.
     await this.reader?.close()
+    await this.pumping
     const thread = this.thread
     if (!thread) return
     const ended = new Promise<void>((resolve) =>
@@ -210,7 +211,7 @@ export class Slot {
       while (start < 0) {
         this.sendSlices(slices, length)
         length = 0
-        await this.ring.waitForRelease()
+        if (!this.stopping) await this.ring.waitForRelease()
         if (version !== this.version || this.stopping) return
         start = this.ring.write(record.bytes)
       }
