@@ -104,9 +104,9 @@ export class Orchestrator {
     return reasons
   }
 
-  /** Partitions this process works on. */
+  /** Partitions this process works on; none that is halted, since its checkpoint is in doubt. */
   get partitions(): number[] {
-    return [...this.workerOf.keys()]
+    return [...this.workerOf.keys()].filter((partition) => !this.halted.has(partition))
   }
 
   /**

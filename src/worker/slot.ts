@@ -97,10 +97,14 @@ export class Slot {
     return new Map([...this.reading].map(([partition, { nextRead }]) => [partition, nextRead]))
   }
 
-  /** A new thread and an empty ring; every partition must be assigned anew. */
+  /**
+   * A new thread and an empty ring; every partition must be assigned anew. Generations begin anew
+   * with the thread, so nothing may reach it that was read for the one before, even where no
+   * partition was being read any more.
+   */
   restartThread(): void {
-    this.forget([...this.reading.keys()])
-    this.ring.wake()
+    this.reading.clear()
+    this.reassign()
     this.ring = new Ring(ringBytes)
     metrics.workerRestarts.inc()
     this.startThread()
@@ -113,8 +117,9 @@ export class Slot {
   async stop(signal: AbortSignal): Promise<void> {
     this.stopping = true
     this.ring.wake()
-    await this.pumping
+    // Closing comes first: it ends a read that waits for brokers.
     await this.reader?.close()
+    await this.pumping
     const thread = this.thread
     if (!thread) return
     const ended = new Promise<void>((resolve) =>
@@ -177,6 +182,8 @@ export class Slot {
         }
         failures = 0
       } catch (error) {
+        // The reader may have gone on past records that it did not return.
+        assigned = -1
         failures++
         if (failures === 1) {
           this.options.logger.warn({ reason: messageOf(error) }, 'log cannot be read, retrying')
@@ -204,7 +211,7 @@ export class Slot {
       while (start < 0) {
         this.sendSlices(slices, length)
         length = 0
-        await this.ring.waitForRelease()
+        if (!this.stopping) await this.ring.waitForRelease()
         if (version !== this.version || this.stopping) return
         start = this.ring.write(record.bytes)
       }
