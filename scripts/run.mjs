@@ -31,8 +31,7 @@ export async function main(body) {
 
 /**
  * Resolves with `{ code, output }`. Output is collected, or shown when `show` is set. A program
- * that cannot be started
- * has code 127, one that was ended by a signal or by `timeoutMs` has code 1.
+ * that cannot be started has code 127, one that was ended by a signal or by `timeoutMs` has code 1.
  */
 export function run(command, args, { cwd = root, env = {}, show = false, timeoutMs = 0 } = {}) {
   const child = spawn(command, args, {

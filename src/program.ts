@@ -6,9 +6,10 @@
 import { join } from 'node:path'
 import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
+import { prepareDataDir } from './data-dir.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { openapiRoute } from './http/openapi.ts'
-import { startHttpServer, type HttpServer } from './http/server.ts'
+import { assertAddressFree, startHttpServer, type HttpServer } from './http/server.ts'
 import { Backlog } from './ingress/backlog.ts'
 import { openIngress, type Ingress } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
@@ -81,6 +82,10 @@ async function start(
 ): Promise<void> {
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
+  if (!config.migrateOnly) await assertAddressFree(config.listen)
+  if (config.brokers === undefined || config.databaseUrls.length === 0) {
+    prepareDataDir(config.dataDir)
+  }
   // The embedded log comes first: its lock keeps a second process away from everything else in the
   // data directory.
   if (needsLog) parts.log = await openLog(config, logger)
@@ -96,8 +101,11 @@ async function start(
   const budget = new ByteBudget(config.inflightBytesMax)
   // On Kafka others may be persisting what this process takes, and it is Kafka that holds it.
   const backlog = config.brokers === undefined ? new Backlog(config.backlogBytesMax) : undefined
+  // A Kafka log is read by others too, who see for themselves.
+  const doubt = (): string | undefined =>
+    config.brokers === undefined ? parts.workers?.logDoubt : undefined
   if (log && wants('ingress')) {
-    parts.ingress = await openIngress({ ...config, log, budget, backlog, logger })
+    parts.ingress = await openIngress({ ...config, log, doubt, budget, backlog, logger })
   }
   if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
   const onCommitted = (partition: number, next: number): void => backlog?.advance(partition, next)
@@ -106,14 +114,34 @@ async function start(
       ? new Workers({ config, log, databaseUrls, logger, onCommitted, onFatal })
       : undefined
   if (workers) parts.workers = workers
-  const probes = [() => log?.unavailable(), () => workers?.reasons().join('; ') || undefined]
-  parts.server = await startHttpServer({
+  parts.server = await serve(config, logger, parts, budget)
+  await workers?.start(signal)
+  const lag = workers && (() => ({ records: workers.lagRecords, seconds: workers.lagSeconds }))
+  parts.stopReport = await startReport({ logger, lag })
+  announce(config, logger, parts)
+}
+
+/** The HTTP server, with the routes of the parts that there are. */
+function serve(
+  config: Config,
+  logger: Logger,
+  parts: Parts,
+  budget: ByteBudget,
+): Promise<HttpServer> {
+  const { log, workers, ingress, query } = parts
+  const probes = [
+    () => log?.unavailable(),
+    () => workers?.reasons().join('; ') || undefined,
+    // Where there are workers, they say the same of the same databases.
+    () => (workers ? undefined : query?.unavailable()),
+  ]
+  return startHttpServer({
     listen: config.listen,
     routes: [
       ...healthRoutes(probes),
       openapiRoute,
-      ...(parts.ingress?.routes ?? []),
-      ...(parts.query?.routes ?? []),
+      ...(ingress?.routes ?? []),
+      ...(query?.routes ?? []),
     ],
     limits: {
       bodyBytesMax: config.bodyBytesMax,
@@ -122,10 +150,6 @@ async function start(
     budget,
     logger,
   })
-  await workers?.start(signal)
-  const lag = workers && (() => ({ records: workers.lagRecords, seconds: workers.lagSeconds }))
-  parts.stopReport = await startReport({ logger, lag })
-  announce(config, logger, parts)
 }
 
 function openLog(config: Config, logger: Logger): Promise<Log> {
@@ -169,7 +193,8 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
     },
     'ready',
   )
-  if (config.logFormat === 'json' || (config.logFormat === 'auto' && !process.stdout.isTTY)) return
+  // Whoever asks for JSON lines gets nothing else.
+  if (config.logFormat === 'json') return
   const place = {
     listen: server.address,
     postsBatches: parts.ingress !== undefined,
@@ -182,10 +207,8 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
 
 /**
  * Upstream first: no new request, then nothing unanswered, then nothing unapplied, then the log and
- * the database. What
- * is in the embedded log is applied as far as the time allows, since nobody else can; what is in
- * Kafka, others go on
- * with.
+ * the database. What is in the embedded log is applied as far as the time allows, since nobody else
+ * can; what is in Kafka, others go on with.
  */
 async function stop(config: Config, logger: Logger, parts: Parts): Promise<void> {
   const signal = AbortSignal.timeout(config.shutdownTimeoutMs * 0.9)

@@ -46,7 +46,7 @@ export function expectLayout(where: string, expected: Layout, found: Layout): vo
   throw new LedgerError(
     'LAYOUT_MISMATCH',
     `${where}: expected ${sentence(expected)} (as --buckets and the order of ` +
-      `--database-url say), found ${sentence(found)}. The layout is fixed when a ledger is created.`,
+      `--database-url say), found ${sentence(found)}. The layout is fixed at creation.`,
   )
 }
 

@@ -157,8 +157,7 @@ export class EmbeddedStore {
    * `overlappingSync` it would resolve earlier, when the transaction can be seen, and the promise
    * that waits for the disk (`flushed`) never settles when flushing fails. A commit that fails at
    * any step leaves the pages unreachable, and the next one writes others; should the very last
-   * step
-   * fail, lmdb refuses all further use of the file until it is opened again.
+   * step fail, lmdb refuses all further use of the file until it is opened again.
    */
   async commit(transaction: StoreTransaction): Promise<void> {
     const taken: Promise<boolean>[] = []

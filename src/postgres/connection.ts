@@ -2,8 +2,7 @@
 // In:  a URL, SQL.
 // Out: rows as pg reads them; LedgerErrors that say what to do.
 // Absent: state kept on the session beyond a transaction (no SET, no prepared statements, no
-//         session
-//         locks), so that a pooler in transaction mode may stand in between.
+//         session locks), so that a pooler in transaction mode may stand in between.
 
 import pg from 'pg'
 import { LedgerError, messageOf } from '../errors.ts'

@@ -104,6 +104,8 @@ function passingThrough({ uid, gid }: Account): string[] {
     `--reuid=${uid}`,
     `--regid=${gid}`,
     '--clear-groups',
+    // initdb probes its own files with access(2), which would drop what is kept below.
+    '--securebits=+no_setuid_fixup',
     `--inh-caps=${capability}`,
     `--ambient-caps=${capability}`,
   ]

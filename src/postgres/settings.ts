@@ -2,8 +2,8 @@
 // In:  the machine's memory.
 // Out: settings.
 // Absent: anything that trades durability for speed: fsync and full_page_writes stay on. That
-//         flushes
-//         commit asynchronously is the worker's choice, for each transaction (ledger/commit.ts).
+//         flushes commit asynchronously is the worker's choice, for each transaction
+//         (ledger/commit.ts).
 
 import { totalmem } from 'node:os'
 

@@ -106,8 +106,7 @@ export async function check(options: CheckOptions): Promise<CheckReport> {
 
 /**
  * Checks until nothing is missing any more. Gives up as soon as something is wrong that time cannot
- * cure, or when the
- * tables have not moved for `patienceMs`.
+ * cure, or when the tables have not moved for `patienceMs`.
  */
 export async function checkEventually(
   options: Omit<CheckOptions, 'logEnds'> & {
@@ -179,7 +178,9 @@ function compareEnds(
     const owners = mine.map((row) => `${row.owner} epoch ${row.epoch}`).join(', ') || 'nobody'
     findings.add(
       reached > end ? 'checkpoint beyond' : 'checkpoint behind',
-      () => `partition ${partition}: expected ${end}, the log's end, found ${reached} (${owners})`,
+      () =>
+        `partition ${partition}: expected offset ${end}, the log's end, ` +
+        `found ${reached} (${owners})`,
     )
   }
 }

@@ -20,6 +20,7 @@ const mayImport: Rooms = {
   query: ['bytes', 'errors', 'http', 'ledger', 'limits', 'observe', 'postgres', 'record'],
   worker: ['bytes', 'errors', 'ledger', 'limits', 'log', 'observe', 'postgres', 'record'],
   flags: ['errors', 'limits', 'record'],
+  'data-dir': ['errors', 'flags'],
   config: ['errors', 'flags', 'limits', 'observe', 'record'],
 }
 

@@ -40,8 +40,8 @@ const retryLeastMs = 50
 const retryMostMs = 2000
 
 // A flush is prepared from the head of the queue, and the head is dropped only when its outcome is
-// known. So whatever
-// fails in between, preparing again skips what PostgreSQL has and takes the rest.
+// known. So whatever fails in between, preparing again skips what PostgreSQL has and takes the
+// rest.
 export class Applier {
   private readonly options: ApplierOptions
   private readonly queue = new SliceQueue()
@@ -132,8 +132,8 @@ export class Applier {
 
   /**
    * A new connection. What happened to a flush under way on the last one is unknown, and a database
-   * that crashed may
-   * have lost commits (they are asynchronous): so what PostgreSQL says now is taken for what is.
+   * that crashed may have lost commits (they are asynchronous): so what PostgreSQL says now is
+   * taken for what is.
    */
   private async connectAgain(): Promise<Connection> {
     const { databaseUrl, worker } = this.options

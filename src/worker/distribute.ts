@@ -25,8 +25,8 @@ export function databaseOfWorker(worker: number, layout: Layout): number {
 
 /**
  * Gives each worker an equal share of its database's partitions, whole buckets together where that
- * comes out even, so
- * that two workers rarely write into the same bucket and each flush has more rows a bucket.
+ * comes out even, so that two workers rarely write into the same bucket and each flush has more
+ * rows a bucket.
  */
 export function distribute(partitions: readonly number[], layout: Layout): number[][] {
   const shares: number[][] = Array.from({ length: layout.workers }, () => [])

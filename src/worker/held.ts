@@ -67,10 +67,9 @@ export class HeldPartitions {
 
   /**
    * Compares with what PostgreSQL says. `attempted` are the moves of a flush whose outcome is
-   * unknown or that was
-   * stale: where PostgreSQL stands at the end of such a move, it was committed. Where it stands
-   * anywhere else than
-   * expected, PostgreSQL is right: the partition is read again from there, forwards or backwards.
+   * unknown or that was stale: where PostgreSQL stands at the end of such a move, it was committed.
+   * Where it stands anywhere else than expected, PostgreSQL is right: the partition is read again
+   * from there, forwards or backwards.
    */
   reconcile(
     checkpoints: readonly Checkpoint[],

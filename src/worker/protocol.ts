@@ -9,8 +9,8 @@ import type { LogFormat } from '../observe/logger.ts'
 
 /**
  * A record in the ring, as consecutive numbers of a Float64Array: partition, generation, offset,
- * timestamp (ms),
- * start (bytes into the ring), length (bytes), ring counter to release once it is applied.
+ * timestamp (ms), start (bytes into the ring), length (bytes), ring counter to release once it is
+ * applied.
  */
 export const sliceFields = 7
 
@@ -40,8 +40,7 @@ export interface ThreadOptions {
 
 /**
  * From where a partition is to be read. Slices carry the generation they were read under; those of
- * an earlier one are
- * dropped.
+ * an earlier one are dropped.
  */
 export interface Position {
   partition: number

@@ -80,8 +80,8 @@ export class RowEncoder {
 
   /**
    * Adds the record at ring[start..start+length), rewriting it there if it is not canonical.
-   * Returns how many bytes of
-   * it count from now on, or why it cannot be decoded: nothing is added then.
+   * Returns how many bytes of it count from now on, or why it cannot be decoded: nothing is added
+   * then.
    *
    * @param timestamp when ingress accepted it, in milliseconds since 1970 UTC
    */
@@ -102,8 +102,7 @@ export class RowEncoder {
 
   /**
    * The rows of everything added since begin(), in the slab: valid until the next finish().
-   * `mayRepeat` says which
-   * buckets are to take the merge path at once.
+   * `mayRepeat` says which buckets are to take the merge path at once.
    */
   finish(mayRepeat: (bucket: number) => boolean): BucketRows[] {
     const ends = this.groupByBucket()
@@ -148,9 +147,8 @@ export class RowEncoder {
 
   /**
    * Writes order[from..to) as rows. An entry equal to the one before it in all three fields is left
-   * out: the first in
-   * log order stands. One with the same key and another amount is written, and makes the bucket
-   * `conflicting`.
+   * out: the first in log order stands. One with the same key and another amount is written, and
+   * makes the bucket `conflicting`.
    */
   private writeRows(from: number, to: number, at: number): { rows: number; conflicting: boolean } {
     const { view, positions, order, createdAt } = this
@@ -202,8 +200,7 @@ export class RowEncoder {
 
 /*
  * Three equal entries with another amount in between (a, b, a) come as a, b, a: the second `a`
- * differs from `b`, so it
- * is written, and the merge path finds it to be a duplicate of the first.
+ * differs from `b`, so it is written, and the merge path finds it to be a duplicate of the first.
  */
 function sameAmount(view: DataView, left: number, right: number): boolean {
   return (

@@ -164,8 +164,7 @@ export class Slot {
 
   /**
    * Assigns and reads in turn. What a read returns belongs to the assignment before it: where that
-   * is past by then, it
-   * is dropped, and read again from where handing over had come to.
+   * is past by then, it is dropped, and read again from where handing over had come to.
    */
   private async pump(reader: LogReader): Promise<void> {
     let assigned = -1

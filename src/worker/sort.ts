@@ -8,12 +8,10 @@ import { accountIdAt, idAt } from '../record/layout.ts'
 
 /*
  * A key is eight big-endian 32-bit words: account_id[0..3], id[0..3]. Radix passes order a range by
- * one word, from the
- * least significant digit that differs to the most; runs that are equal in that word are ordered by
- * the next one. So
- * random accounts cost three passes over one word, and a single hot account costs a scan of four
- * words before its ids
- * are ordered. Both steps are stable. bench/rows.mjs measures it.
+ * one word, from the least significant digit that differs to the most; runs that are equal in that
+ * word are ordered by the next one. So random accounts cost three passes over one word, and a
+ * single hot account costs a scan of four words before its ids are ordered. Both steps are stable.
+ * bench/rows.mjs measures it.
  */
 const wordAt = Uint8Array.of(
   accountIdAt,

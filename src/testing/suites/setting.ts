@@ -149,8 +149,7 @@ export class Setting {
 
   /**
    * The tables must be what the log holds below the checkpoints, no record more or less. While
-   * nobody writes them, at
-   * any point of progress; only where the log can be read from outside.
+   * nobody writes them, at any point of progress; only where the log can be read from outside.
    */
   async assertAppliedIsCheckpoint(): Promise<void> {
     if (this.#kafka === undefined) return
