@@ -51,6 +51,13 @@ export const copyHeaderBytes = 19
 /** The INT16 -1 that ends a binary COPY. */
 export const copyTrailerBytes = 2
 
+/**
+ * Times that a record may have, in milliseconds since 1970 UTC: from the year 1 to the last that a
+ * Date knows, and PostgreSQL knows them all. A record without a time has -1.
+ */
+export const timestampMin = -62_135_596_800_000
+export const timestampMax = 8_640_000_000_000_000
+
 /** Most quarantined records in one flush; their bytes are kept whole in the table. */
 export const flushQuarantineMax = 64
 

@@ -126,3 +126,25 @@ test('a default leaf that stays locked costs its day a leaf, never a flush its r
   await writer.close()
   assert.deepEqual(await leavesFor(url, Date.now() + 10 * day), [])
 })
+
+test('a process that stops for good while it creates a leaf does not hold up flushes', async () => {
+  const url = await createTestLedger(server)
+  const stopped = await openConnection(url)
+  const execute = stopped.execute.bind(stopped)
+  const reached = new Promise<void>((resolve) => {
+    stopped.execute = (text, values) => {
+      if (text !== 'COMMIT') return execute(text, values)
+      resolve()
+      return new Promise(() => {})
+    }
+  })
+  const span = { from: new Date(Date.now() + 10 * day), to: new Date(Date.now() + 10 * day) }
+  void ensureLeaves(stopped, silent, span)
+  await reached
+  await commit(
+    url,
+    Array.from({ length: 40 }, () => crypto.randomUUID()),
+  )
+  assert.deepEqual(await usedLeaves(url), ['default'])
+  await stopped.close()
+})

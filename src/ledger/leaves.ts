@@ -135,7 +135,8 @@ async function createLeaf(
  * against its flush; ATTACH locks only the default leaf, which PostgreSQL scans for rows that
  * belong to the new one. Flushes of ordinary UUIDv7 ids do not touch that leaf. lock_timeout keeps
  * those that do from queueing behind us, and statement_timeout keeps the scan of a large default
- * leaf short: then the leaf is skipped.
+ * leaf short: then the leaf is skipped. Should this process stop between two statements (a paused
+ * or lost machine), PostgreSQL ends the session, and with it the lock.
  */
 async function createLeafOnce(connection: Connection, bucket: number, day: number): Promise<void> {
   const leaf = leafTable(bucket, day)
@@ -143,6 +144,7 @@ async function createLeafOnce(connection: Connection, bucket: number, day: numbe
     BEGIN;
     SET LOCAL lock_timeout = '500ms';
     SET LOCAL statement_timeout = '5s';
+    SET LOCAL idle_in_transaction_session_timeout = '5s';
     SELECT pg_advisory_xact_lock(${leafLock}, ${bucket})`)
   const found = await connection.queryOne<{ exists: boolean }>(
     `SELECT to_regclass($1) IS NOT NULL AS exists`,

@@ -26,8 +26,12 @@ const migrationLock = 0x1ed6e7
 export async function migrate(connection: Connection, layout: Layout): Promise<void> {
   checkLayout(layout)
   const migrations = await readMigrations()
-  // The lock ends with the transaction, as it must when a pooler lends us a session.
-  await connection.script(`BEGIN; SELECT pg_advisory_xact_lock(${migrationLock})`)
+  // The lock ends with the transaction, as it must when a pooler lends us a session; and with the
+  // session, should this process stop between two statements, or none could start any more.
+  await connection.script(
+    `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '30s';
+     SELECT pg_advisory_xact_lock(${migrationLock})`,
+  )
   try {
     const applied = await readApplied(connection)
     checkApplied(connection.where, migrations, applied)

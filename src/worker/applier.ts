@@ -8,7 +8,7 @@ import { messageOf, reactionTo, type ErrorCode, type LedgerError } from '../erro
 import { claim, readCheckpoints } from '../ledger/checkpoint.ts'
 import { commitFlush } from '../ledger/commit.ts'
 import type { Checkpoint, CheckpointStep, Flush, QuarantinedRecord } from '../ledger/flush.ts'
-import { flushQuarantineMax, flushRowsMax } from '../limits.ts'
+import { flushQuarantineMax, flushRowsMax, timestampMax, timestampMin } from '../limits.ts'
 import type { Logger } from '../observe/logger.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
 import { faultText } from '../record/fault.ts'
@@ -257,7 +257,9 @@ export class Applier {
     } else {
       const bytes = Buffer.from(this.ring.slice(start, start + length))
       const offset = numbers[at + slice.offset]
-      quarantined.push({ partition, offset, timestamp, reason: faultText(added), bytes })
+      // The table has no room for a time that is itself the fault; the reason names it.
+      const time = Math.min(timestampMax, Math.max(timestampMin, timestamp))
+      quarantined.push({ partition, offset, timestamp: time, reason: faultText(added), bytes })
     }
     return true
   }

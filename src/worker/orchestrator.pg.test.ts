@@ -143,6 +143,36 @@ test('bytes that are no batch are quarantined whole, and the partition goes on',
   assert.match(String(reason), /expected .* found /)
 })
 
+test('a record of a time that no calendar has is quarantined too', async (context) => {
+  const here = await scene(context)
+  const { log } = here
+  const openReader = log.openReader.bind(log)
+  // Nanoseconds where the log has milliseconds: some other producer's mistake.
+  log.openReader = async (options) => {
+    const reader = await openReader(options)
+    const read = reader.read.bind(reader)
+    reader.read = async (maxBytes) => {
+      const records = await read(maxBytes)
+      return records.map((record) => {
+        return record.partition === 7 ? { ...record, timestamp: 1.7e18 } : record
+      })
+    }
+    return reader
+  }
+  await log.append(7, encodeBatch([]))
+  await log.append(7, Buffer.from('not a batch'))
+  for (let i = 0; i < 20; i++) await here.append(3)
+  const workers = await here.work()
+  await workers.drain(AbortSignal.timeout(10_000))
+  const reasons = await column(here.url, 'SELECT reason FROM ledger.quarantine WHERE partition = 7')
+  assert.match(String(reasons[0]), /expected a time .* found 1700000000000000000/)
+  const partitions = await column(
+    here.url,
+    'SELECT next_offset FROM ledger.checkpoints WHERE partition = 7',
+  )
+  assert.ok(Number(partitions[0]) >= 2)
+})
+
 test('of two processes with the same partitions the later one writes, and the other says so', async (context) => {
   const here = await scene(context)
   const first = await here.work('first')

@@ -4,7 +4,14 @@
 // Out: BucketRows in a slab allocated once; records that cannot be decoded, with the reason.
 // Absent: an object per transaction, BigInt, SQL, offsets and checkpoints.
 
-import { copyHeaderBytes, copyTrailerBytes, flushRowsMax, rowBytes } from '../limits.ts'
+import {
+  copyHeaderBytes,
+  copyTrailerBytes,
+  flushRowsMax,
+  rowBytes,
+  timestampMax,
+  timestampMin,
+} from '../limits.ts'
 import type { BucketRows } from '../ledger/flush.ts'
 import { accountIdAt, amountAt, entryBytes, idAt } from '../record/layout.ts'
 import type { RecordFault } from '../record/fault.ts'
@@ -86,6 +93,10 @@ export class RowEncoder {
    * @param timestamp when ingress accepted it, in milliseconds since 1970 UTC
    */
   add(partition: number, timestamp: number, start: number, length: number): number | RecordFault {
+    if (!(timestamp >= timestampMin && timestamp <= timestampMax)) {
+      const expected = `a time from ${timestampMin} to ${timestampMax} ms since 1970`
+      return { position: 0, expected, found: `${timestamp}` }
+    }
     const walked = walkRecord(this.view, start, start + length, partition)
     if (typeof walked !== 'number') return walked
     const first = this.entries
