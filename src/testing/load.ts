@@ -35,7 +35,8 @@ export function startLoad(options: LoadOptions): RunningLoad {
   const { clients, generator, random, abandonShare, paceMs = 0, contentsMax = Infinity } = options
   const stopped = new AbortController()
   const work = async (client: Client): Promise<void> => {
-    while (!stopped.signal.aborted && generator.history.count < contentsMax) {
+    const goesOn = (): boolean => !stopped.signal.aborted && !client.isClosed
+    while (goesOn() && generator.history.count < contentsMax) {
       const batch = generator.batch(contentsMax - generator.history.count)
       if (random.chance(abandonShare)) await client.send(batch)
       else await client.deliver(batch)
