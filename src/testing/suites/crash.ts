@@ -55,6 +55,7 @@ function crashesOfTheProgram(log: LogKind): void {
           assert.equal((await program.awaitEnd()).signal, 'SIGKILL', program.story())
           await setting.assertNothingWrong()
         }
+        await setting.assertAppliedIsCheckpoint()
         const program = setting.start(...ownPartitions)
         await load.stop()
         await setting.assertAllKept()

@@ -31,6 +31,14 @@ export interface SettingOptions {
 }
 
 const topic = 'proof'
+
+/** A server that writes asynchronous commits as late as it may, so that a kill takes many along. */
+const forgetful = {
+  wal_writer_delay: '10s',
+  wal_writer_flush_after: '1GB',
+  wal_buffers: '64MB',
+}
+
 const defaultSeed = 20_260_101
 
 /** `node SUITE.test.js --seed=N` runs the suite with other chances. */
@@ -54,7 +62,7 @@ export class Setting {
 
   static async open(options: SettingOptions): Promise<Setting> {
     const [postgres, kafka] = await Promise.all([
-      options.databases > 0 ? startTestPostgres() : undefined,
+      options.databases > 0 ? startTestPostgres({ settings: forgetful }) : undefined,
       options.log === 'kafka' ? startTestKafka() : undefined,
     ])
     const databases: string[] = []
