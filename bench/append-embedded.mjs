@@ -28,7 +28,9 @@ const partitions = 128
 
 const variants = { log: ownLog, 'partition first': lmdb(false), overlapping: lmdb(true) }
 
-/** Acknowledgement times in ms, CPU seconds and elapsed seconds of one run, once the file has grown. */
+/**
+ * Acknowledgement times in ms, CPU seconds and elapsed seconds of one run, once the file has grown.
+ */
 async function load(target, length, inFlight) {
   const bytes = new Uint8Array(length).fill(7)
   const appendFor = async (milliseconds) => {

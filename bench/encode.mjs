@@ -52,7 +52,10 @@ function findRepeats() {
 const slabs = Array.from({ length: 128 }, () => new DataView(new ArrayBuffer(64 * 1024)))
 const ends = new Int32Array(128)
 
-/** Copies every entry to the end of the slab of its partition, in words of which the last two overlap. */
+/**
+ * Copies every entry to the end of the slab of its partition, in words of which the last two
+ * overlap.
+ */
 function append() {
   ends.fill(0)
   for (let i = 0; i < items; i++) {

@@ -1,6 +1,7 @@
 // The whole way of a batch: HTTP load from autocannon, the log, PostgreSQL, all on this machine.
 // Run: npm run build && node bench/end-to-end.mjs [--seconds 30] [--items 5000] [--connections 8]
-//      [--accounts uniform|zipf|one] [-- flags of the program]
+//      [--accounts uniform|zipf|one] [--kafka] [--profile] [--no-limit] [-- flags of the program]
+// With --kafka it starts Apache Kafka as the tests do (npm run setup -- --tests installs it).
 
 import autocannon from 'autocannon'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -10,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { measureCopyLimit } from './copy.mjs'
 import { Bodies } from './support/bodies.mjs'
 import { cpuOf, cpuOfTree, residentBytes } from './support/processes.mjs'
+import { createLogger } from '../dist/observe/logger.js'
 import { startProgram } from './support/program.mjs'
 
 const { values, positionals } = parseArgs({
@@ -19,6 +21,7 @@ const { values, positionals } = parseArgs({
     items: { type: 'string', default: '5000' },
     connections: { type: 'string', default: '8' },
     accounts: { type: 'string', default: 'uniform' },
+    kafka: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
     'no-limit': { type: 'boolean', default: false },
   },
@@ -80,14 +83,35 @@ async function drain(program) {
   }
 }
 
+/** A broker and a database beside the program, and the flags that name them. */
+async function startKafkaSetting(directory) {
+  const { startTestKafka } = await import('../dist/testing/kafka.js')
+  const { startEmbeddedPostgres } = await import('../dist/postgres/embedded.js')
+  const kafka = await startTestKafka({ optimised: true })
+  const logger = createLogger('warn', 'json')
+  const postgres = await startEmbeddedPostgres({ directory: join(directory, 'postgres'), logger })
+  return {
+    flags: ['--brokers', kafka.brokers, '--database-url', postgres.url],
+    brokerPid: kafka.pid,
+    postgres,
+    stop: () => Promise.all([kafka.destroy(), postgres.stop()]),
+  }
+}
+
 const dataDir = mkdtempSync(join(tmpdir(), 'ledger-bench-'))
+const setting = values.kafka ? await startKafkaSetting(dataDir) : undefined
 const nodeFlags = values.profile ? ['--cpu-prof', '--cpu-prof-dir=.'] : []
-const program = await startProgram(['--data-dir', dataDir, ...positionals], { nodeFlags })
+const flags = ['--data-dir', dataDir, ...(setting?.flags ?? []), ...positionals]
+const program = await startProgram(flags, { nodeFlags })
+const databaseUrl = setting?.postgres.url ?? program.databaseUrl
+const postgresPid = setting?.postgres.pid ?? program.postgresPid
+const brokerPid = setting?.brokerPid
 try {
   const sampler = sample(program)
   const startCpu = {
     program: cpuOf(program.pid),
-    postgres: cpuOfTree(program.postgresPid),
+    postgres: cpuOfTree(postgresPid),
+    broker: brokerPid ? cpuOf(brokerPid) : 0,
     load: process.cpuUsage(),
   }
   const start = performance.now()
@@ -110,12 +134,13 @@ try {
     'transactions a record': (count / atEnd.records).toFixed(0),
     'transactions a flush': (atEnd.persisted / atEnd.flushes).toFixed(0),
     'CPU program': perTransaction(cpuOf(program.pid) - startCpu.program),
-    'CPU PostgreSQL': perTransaction(cpuOfTree(program.postgresPid) - startCpu.postgres),
+    'CPU PostgreSQL': perTransaction(cpuOfTree(postgresPid) - startCpu.postgres),
+    ...(brokerPid && { 'CPU broker': perTransaction(cpuOf(brokerPid) - startCpu.broker) }),
     'CPU load generator': perTransaction((loadCpu.user + loadCpu.system) / 1e6),
     'peak RSS of the program': `${Math.round(peakBytes / 2 ** 20)} MiB`,
   }
-  if (!values['no-limit'] && program.databaseUrl) {
-    const limit = await measureCopyLimit(program.databaseUrl, {})
+  if (!values['no-limit']) {
+    const limit = await measureCopyLimit(databaseUrl, {})
     figures['limit: raw COPY into the same tables'] = thousands(limit.best)
     figures['persisted while loading / limit'] = (atEnd.persisted / loaded / limit.best).toFixed(2)
   }
@@ -123,5 +148,6 @@ try {
   console.table(figures)
 } finally {
   await program.stop()
+  await setting?.stop()
   rmSync(dataDir, { recursive: true, force: true })
 }

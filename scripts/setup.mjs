@@ -1,4 +1,5 @@
-// Brings a fresh clone to the point where the program runs, and does nothing when it is there already.
+// Brings a fresh clone to the point where the program runs, and does nothing when it is there
+// already.
 // In:  --kafka: the Kafka addon as well; --tests: everything the tests need.
 // Out: node_modules, dist/, and with those flags the addon, Java and Maven.
 // Absent: anything but modules of Node itself, since nothing else is installed yet.
@@ -13,7 +14,10 @@ import { SetupError, main, run } from './run.mjs'
 const nodeMin = [20, 19]
 const javaMin = 17
 
-/** `kafka` for a program that talks to Kafka, `tests` for all the tests: the addon, and a Kafka to talk to. */
+/**
+ * `kafka` for a program that talks to Kafka, `tests` for all the tests: the addon, and a Kafka to
+ * talk to.
+ */
 export async function setUp({ kafka = false, tests = false } = {}) {
   checkNode()
   await installPackages()

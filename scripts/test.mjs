@@ -17,7 +17,10 @@ const fileMs = 10 * 60_000
 /** x.test.js needs nothing but itself; x.pg.test.js and the like start servers of their own. */
 const withServers = /\.[^./]+\.test\.js$/
 
-/** Files with servers run one at a time: each has PostgreSQL, Kafka and the program, and CI has two cores. */
+/**
+ * Files with servers run one at a time: each has PostgreSQL, Kafka and the program, and CI has two
+ * cores.
+ */
 async function* runAll(files, counts) {
   const plain = files.filter((file) => !withServers.test(file))
   const heavy = files.filter((file) => withServers.test(file))

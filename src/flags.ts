@@ -85,7 +85,7 @@ export const flags = [
     name: 'buckets',
     value: 'N',
     fallback: '16',
-    help: 'Hash buckets of the tables: a power of two up to 128; fixed when the tables are created.',
+    help: 'Hash buckets of the tables: a power of two up to 128; fixed once they are created.',
   },
   {
     name: 'linger',

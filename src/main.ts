@@ -46,13 +46,20 @@ async function run(config: Config): Promise<void> {
       })
     }
   })
-  const program = await startProgram(config, logger, starting.signal, onFatal).catch((error: unknown) => {
-    if (starting.signal.aborted) process.exit(0)
-    return onFatal(error)
-  })
+  const program = await startProgram(config, logger, starting.signal, onFatal).catch(
+    (error: unknown) => {
+      if (starting.signal.aborted) process.exit(0)
+      return onFatal(error)
+    },
+  )
   if (config.migrateOnly) return
   const signal = await stopRequested
   logger.info({ signal }, 'stopping')
+  const seconds = config.shutdownTimeoutMs / 1000
+  setTimeout(() => {
+    logger.fatal({ seconds }, 'not stopped in time; what is not persisted is in the log')
+    process.exit(1)
+  }, config.shutdownTimeoutMs).unref()
   await program.stop()
   logger.info('stopped')
   process.exit(0)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
 import { LedgerError, messageOf } from './errors.ts'
+import { openapiRoute } from './http/openapi.ts'
 import { startHttpServer, type HttpServer } from './http/server.ts'
 import { Backlog } from './ingress/backlog.ts'
 import { openIngress, type Ingress } from './ingress/ingress.ts'
@@ -110,6 +111,7 @@ async function start(
     listen: config.listen,
     routes: [
       ...healthRoutes(probes),
+      openapiRoute,
       ...(parts.ingress?.routes ?? []),
       ...(parts.query?.routes ?? []),
     ],

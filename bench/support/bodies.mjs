@@ -20,7 +20,10 @@ export const accountChoices = {
 }
 
 export class Bodies {
-  /** @param {{ items: number, accounts?: number, choice?: keyof typeof accountChoices, templates?: number }} options */
+  /**
+   * @param {{ items: number, accounts?: number, choice?: keyof typeof accountChoices, templates?:
+   * number }} options
+   */
   constructor({ items, accounts = 100_000, choice = 'uniform', templates = 16 }) {
     this.items = items
     this.requests = 0
@@ -45,7 +48,10 @@ export class Bodies {
     return { body: Buffer.from(`[${parts.join(',')}]`), places }
   }
 
-  /** A body whose ids no earlier one had. Valid until the next call that comes back to the same template. */
+  /**
+   * A body whose ids no earlier one had. Valid until the next call that comes back to the same
+   * template.
+   */
   next() {
     const template = this.templates[this.requests % this.templates.length]
     const time = Date.now().toString(16).padStart(12, '0')

@@ -10,7 +10,7 @@ import type { HttpReply } from './http.ts'
  * Seconds a client should wait after a 503: long enough for a full queue to drain, short enough to
  * recover at once.
  */
-export const retryAfterSeconds = 1
+const retryAfterSeconds = 1
 
 const problemType = 'application/problem+json'
 

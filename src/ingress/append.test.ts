@@ -8,6 +8,7 @@ import { slabBytes } from '../limits.ts'
 import { entryBytes } from '../record/layout.ts'
 import { HeldLog } from '../testing/held-log.ts'
 import { Appender } from './append.ts'
+import { Backlog } from './backlog.ts'
 import { RequestBatch } from './batch.ts'
 
 /** Long enough that no test ever sees it pass. */
@@ -224,6 +225,15 @@ test('allowance: after a burst an idle log does not get tiny records', async (t)
   assert.equal(log.appends.length, 9 * 128)
 })
 
+test('allowance: large records need none', async (t) => {
+  const everyPartition = Array.from({ length: 128 }, (_, i) => i)
+  const { log, appender } = given(t)
+  log.confirmsAtOnce = true
+  for (let i = 0; i < 8; i++) await appender.add(batchOf(everyPartition))
+  const large = new Array<number>(Math.ceil(slabBytes / 8 / entryBytes)).fill(3)
+  for (let i = 0; i < 20; i++) await appender.add(batchOf(large))
+})
+
 test('allowance: a linger of rest brings a round back', async (t) => {
   const everyPartition = Array.from({ length: 128 }, (_, i) => i)
   const { log, appender } = given(t, { lingerMs: 200 })
@@ -302,4 +312,48 @@ test('stopping makes durable what was taken and takes nothing more', async (t) =
   await stopped
   await Promise.all(taken)
   assert.equal(log.appends.length, 2)
+})
+
+/** A backlog that is over its limit while commits go on, so that it says to hold. */
+function heldBack(t: TestContext): { backlog: Backlog; log: HeldLog; appender: Appender } {
+  const backlog = new Backlog(0)
+  backlog.add(0, 5, 1)
+  backlog.advance(0, 1)
+  assert(backlog.isHolding)
+  const log = new HeldLog()
+  const budget = new ByteBudget(64 * mebibyte)
+  const appender = new Appender({ log, lingerMs: 1, budget, backlog })
+  t.after(async () => {
+    log.confirmsAtOnce = true
+    log.confirmAll()
+    await appender.stop()
+  })
+  return { backlog, log, appender }
+}
+
+test('held back, nothing goes to the log, and then all of it in order', async (t) => {
+  const { backlog, log, appender } = heldBack(t)
+  const count = slabEntries * 2 + 10
+  for (let first = 0; first < count; first += 500) {
+    const size = Math.min(500, count - first)
+    void appender.add(batchOf(new Array<number>(size).fill(3), first))
+  }
+  // Longer than the linger, which must not cut either.
+  await delay(20)
+  assert.equal(log.appends.length, 0)
+  backlog.advance(0, 6)
+  await appendedAll(log, count)
+  assert.deepEqual(
+    log.appends.flatMap(({ copy }) => numbersIn(copy)),
+    Array.from({ length: count }, (_, i) => i),
+  )
+})
+
+test('stopping makes durable what was held back', async (t) => {
+  const { log, appender } = heldBack(t)
+  const taken = appender.add(batchOf([1, 2]))
+  const stopped = appender.stop()
+  assert.equal(log.appends.length, 2)
+  log.confirmAll()
+  await Promise.all([taken, stopped])
 })

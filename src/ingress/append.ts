@@ -10,18 +10,18 @@
  *
  *   full    when the next entry does not fit into the slab;
  *   idle    at the end of a turn of the event loop, when the log has nothing under way and the
- *           allowance covers a record for each partition that has bytes: a lone request waits for
- *           nothing but the log, and what arrives while appends are under way leaves together when
- *           they are done;
+ *           records would be large on average, or the allowance covers them: a lone request waits
+ *           for nothing but the log, and what arrives while appends are under way leaves together
+ *           when they are done;
  *   linger  lingerMs after the oldest waiting byte came, whatever is under way;
  *   stop    when the appender stops.
  *
- * The last three cut all partitions at once. While the backlog says to hold, `idle` and `linger` wait
- * for it, and records that are full wait in line: they grow, and nothing is acknowledged meanwhile.
- * The allowance keeps `idle` from cutting tiny records
- * for as long as the load lasts: it refills by one round of all partitions a linger, which is as
- * often as `linger` alone would cut, and saves up a burst for the client that comes now and then.
- * bench/append.mjs shows records and speed.
+ * The last three cut all partitions at once. While the backlog says to hold, `idle` and `linger`
+ * wait for it, and records that are full wait in line: they grow, and nothing is acknowledged
+ * meanwhile. The allowance counts small records and keeps `idle` from cutting them for as long as
+ * the load lasts: it refills by one round of all partitions a linger, which is as often as `linger`
+ * alone would cut, and saves up a burst for the client that comes now and then. bench/append.mjs
+ * shows records and speed.
  */
 
 import { setImmediate as endOfTurn } from 'node:timers'
@@ -36,7 +36,10 @@ import type { RequestBatch } from './batch.ts'
 import { Slab } from './slab.ts'
 import { Waiter, type Offsets } from './waiter.ts'
 
-/** Records that `idle` may cut in a row after a rest: eight requests that touch every partition. */
+/** A record this large costs little more by the piece than a full one does. */
+const largeRecordBytes = slabBytes / 8
+
+/** Small records that `idle` may cut in a row after a rest: eight requests to every partition. */
 const allowanceMax = 8 * partitionCount
 
 /** Free slabs kept: as many as there are when every slab is full and replaced at once. */
@@ -73,6 +76,7 @@ export class Appender {
   private readonly free: Slab[] = []
   /** Partitions with an open record that has bytes. */
   private openRecords = 0
+  private openBytes = 0
   /** Records appended and not settled. */
   private underWay = 0
   private bytes = 0
@@ -118,6 +122,7 @@ export class Appender {
       return Promise.reject(new LedgerError('OVERLOADED', message))
     }
     this.bytes += bytes
+    this.openBytes += bytes
     const waiter = new Waiter()
     this.copy(batch, waiter)
     this.schedule()
@@ -191,9 +196,9 @@ export class Appender {
     const { bytes, waiters } = slab.cut()
     if (slab.isRetired) this.slabs[partition] = undefined
     this.openRecords -= 1
+    this.openBytes -= bytes.length
     this.underWay += 1
-    this.refill()
-    this.allowance = Math.max(0, this.allowance - 1)
+    if (bytes.length < largeRecordBytes) this.allowance = Math.max(0, this.allowance - 1)
     const record = { partition, slab, bytes, waiters }
     // Behind one that is held, all are: the log must have them in order.
     if (this.held.length > 0 || this.isHolding) this.held.push(record)
@@ -238,9 +243,14 @@ export class Appender {
     this.isTurnAwaited = true
     endOfTurn(() => {
       this.isTurnAwaited = false
-      this.refill()
-      if (this.underWay === 0 && this.openRecords <= this.allowance) this.cutAll()
+      if (this.underWay === 0 && this.mayCutWhenIdle()) this.cutAll()
     })
+  }
+
+  private mayCutWhenIdle(): boolean {
+    this.refill()
+    const areLarge = this.openBytes >= this.openRecords * largeRecordBytes
+    return areLarge || this.openRecords <= this.allowance
   }
 
   private refill(): void {

@@ -210,7 +210,8 @@ test('a changed body is taken exactly when JSON.parse and the schema take it', (
     }),
     { numRuns: 3000 },
   )
-  assert(outcomes.taken > 50 && outcomes.refused > 50, JSON.stringify(outcomes))
+  // Some 70 of 3000 are taken: both answers must have been seen, not just one.
+  assert(outcomes.taken > 10 && outcomes.refused > 10, JSON.stringify(outcomes))
 })
 
 test('a body cut anywhere is refused', () => {

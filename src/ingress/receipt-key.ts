@@ -4,7 +4,8 @@
 // Absent: receipts (receipt.ts).
 
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LedgerError } from '../errors.ts'
 
@@ -23,17 +24,24 @@ export function keyFromText(text: string): Uint8Array {
 export async function keyInDirectory(directory: string): Promise<Uint8Array> {
   const path = join(directory, 'receipt.key')
   await mkdir(directory, { recursive: true })
-  try {
-    // Only whoever runs the program may read it; whoever comes second takes what the first has
-    // written.
-    await writeFile(path, randomBytes(keyBytes), { flag: 'wx', mode: 0o600, flush: true })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
+  if (!existsSync(path)) await makeKey(path)
   const key = await readFile(path)
   if (key.length === keyBytes) return key
   const message =
     `${path}: expected ${keyBytes} bytes, found ${key.length}. ` +
     'Without it a new one is made, and receipts given out so far are void.'
   throw new LedgerError('CONFIG_INVALID', message)
+}
+
+/** Only whoever runs the program may read it. It appears whole, and the first of several stays. */
+async function makeKey(path: string): Promise<void> {
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  try {
+    await writeFile(draft, randomBytes(keyBytes), { flag: 'wx', mode: 0o600, flush: true })
+    await link(draft, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    await rm(draft, { force: true })
+  }
 }

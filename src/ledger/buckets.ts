@@ -34,6 +34,22 @@ export function checkLayout({ buckets, databases }: Layout): void {
   }
 }
 
+/** Answers with the one Layout a database was created with. */
+export const layoutSql =
+  'SELECT buckets, databases, database_index AS "databaseIndex" FROM ledger.layout'
+
+/** Rejects a database that is another part of a ledger, or of another one, than we were told. */
+export function expectLayout(where: string, expected: Layout, found: Layout): void {
+  const sentence = (layout: Layout) =>
+    `${layout.buckets} buckets, database ${layout.databaseIndex} of ${layout.databases}`
+  if (sentence(found) === sentence(expected)) return
+  throw new LedgerError(
+    'LAYOUT_MISMATCH',
+    `${where}: expected ${sentence(expected)} (as --buckets and the order of ` +
+      `--database-url say), found ${sentence(found)}. The layout is fixed when a ledger is created.`,
+  )
+}
+
 /** The database that holds a bucket. */
 export function databaseOf(bucket: number, { buckets, databases }: Omit<Layout, 'databaseIndex'>) {
   return Math.floor((bucket * databases) / buckets)

@@ -95,7 +95,7 @@ function checkIdentity(connection: Connection, found: readonly Row[], expected: 
   if (other === undefined) return
   throw new LedgerError(
     'LOG_IDENTITY_CHANGED',
-    `Partition ${other.partition}: ${connection.where} has offset ${other.next_offset} of the log ` +
+    `Partition ${other.partition}: ${connection.where} has offset ${other.next_offset} of log ` +
       `"${other.log_identity}", and the log is "${expected}". Offsets of one log mean nothing in ` +
       'another, so nothing of it is applied.',
   )

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { LedgerError } from '../errors.ts'
 import type { Connection } from '../postgres/connection.ts'
-import { checkLayout, createBucketsSql, type Layout } from './buckets.ts'
+import { checkLayout, createBucketsSql, expectLayout, layoutSql, type Layout } from './buckets.ts'
 
 interface Migration {
   version: number
@@ -33,7 +33,7 @@ export async function migrate(connection: Connection, layout: Layout): Promise<v
     checkApplied(connection.where, migrations, applied)
     for (const migration of migrations.slice(applied.length)) await apply(connection, migration)
     if (applied.length === 0) await createBuckets(connection, layout)
-    await checkRecordedLayout(connection, layout)
+    expectLayout(connection.where, layout, await readLayout(connection))
     await connection.execute('COMMIT')
   } catch (error) {
     if (connection.lost === undefined) await connection.execute('ROLLBACK')
@@ -112,23 +112,9 @@ async function createBuckets(connection: Connection, layout: Layout): Promise<vo
   await connection.script(createBucketsSql(layout))
 }
 
-async function checkRecordedLayout(connection: Connection, expected: Layout): Promise<void> {
-  const found = await readLayout(connection)
-  const sentence = (layout: Layout) =>
-    `${layout.buckets} buckets, database ${layout.databaseIndex} of ${layout.databases}`
-  if (sentence(found) === sentence(expected)) return
-  throw new LedgerError(
-    'LAYOUT_MISMATCH',
-    `${connection.where}: expected ${sentence(expected)} (as --buckets and the order of ` +
-      `--database-url say), found ${sentence(found)}. The layout is fixed when a ledger is created.`,
-  )
-}
-
 /** The layout a migrated database was created with. */
 export async function readLayout(connection: Connection): Promise<Layout> {
-  const found = await connection.queryOne<Layout>(
-    'SELECT buckets, databases, database_index AS "databaseIndex" FROM ledger.layout',
-  )
+  const found = await connection.queryOne<Layout>(layoutSql)
   if (found === undefined) {
     throw new LedgerError(
       'LAYOUT_MISMATCH',

@@ -9,7 +9,7 @@ import { uuidBytes } from '../record/layout.ts'
 import type { Logger } from '../observe/logger.ts'
 import { ReadPool } from '../postgres/pool.ts'
 import { bucketOf, partitionOf } from '../record/partition.ts'
-import { databaseOf } from './buckets.ts'
+import { databaseOf, expectLayout, layoutSql, type Layout } from './buckets.ts'
 
 /** All that an account's entries add up to, as of one instant. */
 export interface AccountSummary {
@@ -40,6 +40,8 @@ export interface LedgerReaderOptions {
 export class LedgerReader {
   readonly #pools: readonly ReadPool[]
   readonly #buckets: number
+  /** Databases that were seen to be what they are taken for. */
+  readonly #known = new Set<ReadPool>()
 
   constructor({ databaseUrls, buckets, logger }: LedgerReaderOptions) {
     const onLost = ({ message }: Error) =>
@@ -51,7 +53,8 @@ export class LedgerReader {
 
   /** `undefined` when the account has no entry. */
   async summary(accountId: Uint8Array): Promise<AccountSummary | undefined> {
-    const rows = await this.#poolOf(accountId).read<AccountSummary>(`
+    const pool = await this.#poolOf(accountId)
+    const rows = await pool.read<AccountSummary>(`
       SELECT sum(amount)::text AS balance, count(*)::text AS count, ${utc('now()')} AS "asOf"
       FROM ledger.transactions WHERE account_id = ${literal(accountId)}`)
     return rows.find(({ count }) => count !== '0')
@@ -65,7 +68,8 @@ export class LedgerReader {
   ): Promise<AccountEntry[]> {
     assert(Number.isSafeInteger(limit) && limit > 0)
     const below = before === undefined ? '' : `AND id < ${literal(before)}`
-    return this.#poolOf(accountId).read<AccountEntry>(`
+    const pool = await this.#poolOf(accountId)
+    return pool.read<AccountEntry>(`
       SELECT id, amount::text, ${utc('created_at')} AS "createdAt"
       FROM ledger.transactions WHERE account_id = ${literal(accountId)} ${below}
       ORDER BY id DESC LIMIT ${limit}`)
@@ -75,11 +79,21 @@ export class LedgerReader {
     await Promise.all(this.#pools.map((pool) => pool.close()))
   }
 
-  #poolOf(accountId: Uint8Array): ReadPool {
+  /**
+   * Rejects with LAYOUT_MISMATCH where the databases do not divide the accounts as we were told: an
+   * account looked for in the wrong place would seem to have no entries.
+   */
+  async #poolOf(accountId: Uint8Array): Promise<ReadPool> {
     const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
     const bucket = bucketOf(partitionOf(view, 0), this.#buckets)
-    const databases = this.#pools.length
-    const pool = this.#pools[databaseOf(bucket, { buckets: this.#buckets, databases })]
+    const layout = { buckets: this.#buckets, databases: this.#pools.length }
+    const databaseIndex = databaseOf(bucket, layout)
+    const pool = this.#pools[databaseIndex]
+    if (!this.#known.has(pool)) {
+      const [found] = await pool.read<Layout>(layoutSql)
+      expectLayout(pool.where, { ...layout, databaseIndex }, found)
+      this.#known.add(pool)
+    }
     return pool
   }
 }

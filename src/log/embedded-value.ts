@@ -3,7 +3,7 @@
 // Out: one buffer that lmdb writes and memory keeps; and back again.
 // Absent: keys, lmdb.
 
-/* Value => INT64 timestamp, milliseconds since 1970 UTC, big endian; the record's bytes to the end */
+/* Value => INT64 timestamp, milliseconds since 1970 UTC, big endian; the record's bytes */
 export const timestampBytes = 8
 
 /**

@@ -40,6 +40,11 @@ interface Waiting {
   reject(error: unknown): void
 }
 
+interface Release {
+  resolve(): void
+  reject(error: unknown): void
+}
+
 export class EmbeddedWriter {
   private readonly store: EmbeddedStore
   private readonly records: EmbeddedRecords
@@ -47,7 +52,7 @@ export class EmbeddedWriter {
   private readonly logger: Logger | undefined
   private readonly encoder = new ValueEncoder()
   private waiting: Waiting[] = []
-  private releases: (() => void)[] = []
+  private releases: Release[] = []
   /** Released records that are still on disk. */
   private removable = 0
   /** What the appends that wait or are under way will take at most. */
@@ -87,18 +92,23 @@ export class EmbeddedWriter {
     })
   }
 
-  /** Makes what lies below unreadable at once, and resolves when it is gone from disk. */
+  /**
+   * Makes what lies below unreadable at once, and resolves when it is gone from disk. Rejects when
+   * the disk could not be written; the writer goes on trying by itself.
+   *
+   * A position beyond the end was reached with records that this log has lost, in a copy restored
+   * from before: it says nothing about those that stand under their offsets now.
+   */
   release(positions: ReadonlyMap<number, Offset>): Promise<void> {
     for (const [number, position] of positions) {
       const partition = this.records.partition(number)
-      const first = Math.min(position, partition.next)
-      if (first <= partition.first) continue
-      this.removable += first - partition.first
-      partition.first = first
+      if (position <= partition.first || position > partition.next) continue
+      this.removable += position - partition.first
+      partition.first = position
     }
     if (this.removable === 0 || this.isClosing) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.releases.push(resolve)
+    return new Promise((resolve, reject) => {
+      this.releases.push({ resolve, reject })
       this.start()
     })
   }
@@ -219,7 +229,7 @@ export class EmbeddedWriter {
   }
 
   private settleReleases(): void {
-    for (const resolve of this.releases.splice(0)) resolve()
+    for (const release of this.releases.splice(0)) release.resolve()
   }
 
   private recovered(): void {
@@ -236,6 +246,7 @@ export class EmbeddedWriter {
       this.reservedBytes -= append.diskBytes
       append.reject(error)
     }
+    for (const release of this.releases.splice(0)) release.reject(error)
     clearTimeout(this.retry)
     if (this.isClosing) return
     this.retry = setTimeout(() => this.start(), retryMs)

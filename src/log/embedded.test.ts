@@ -220,6 +220,23 @@ test('a transaction that fails leaves no record and no gap', () =>
     await close()
   }))
 
+test('a release says so while the disk cannot be written, and is done later', () =>
+  withDirectory(async (directory) => {
+    const broken = new LedgerError('LOG_UNAVAILABLE', 'the disk does not answer')
+    let isBroken = false
+    const { writer, records, close } = await openWatched(directory, (commit) =>
+      isBroken ? Promise.reject(broken) : commit(),
+    )
+    for (let at = 0; at < 3; at += 1) await writer.append(0, bytesOf(at, 100))
+    isBroken = true
+    await assert.rejects(writer.release(new Map([[0, 2]])), broken)
+    await assert.rejects(writer.release(new Map([[0, 2]])), broken)
+    isBroken = false
+    await writer.release(new Map([[0, 2]]))
+    assert.equal(records.partition(0).trimmed, 2)
+    await close()
+  }))
+
 test('appends made while a transaction is under way share the next one', () =>
   withDirectory(async (directory) => {
     const { writer, transactions, close } = await openWatched(directory, (commit) => commit())
@@ -278,5 +295,14 @@ test('a reader whose next record is released is told so', () =>
     assert.deepEqual(await reader.read(1000), [])
     assert.deepEqual(faults, [[2, 'OFFSET_GONE']])
     await reader.close()
+    await log.close()
+  }))
+
+test('a release beyond the end is of records we do not have, and lets go of none we have', () =>
+  withDirectory(async (directory) => {
+    const log = await openEmbeddedLog({ directory, diskBytesMax: 16 * mebibyte })
+    for (let at = 0; at < 5; at += 1) await log.append(2, bytesOf(at, 1000))
+    await log.release(new Map([[2, 6]]))
+    assert.deepEqual(await readFrom(log, 2, 0), [0, 1, 2, 3, 4])
     await log.close()
   }))

@@ -23,13 +23,14 @@ export interface PoolOptions {
 
 export class ReadPool {
   readonly #pool: pg.Pool
-  readonly #where: string
+  /** The server's address and database, without user or password, for messages. */
+  readonly where: string
   readonly #waitingMax: number
   readonly #prelude: string
 
   constructor(url: string, options: PoolOptions) {
     const { connectionsMax = 8, waitingMax = 256, waitSeconds = 3, statementSeconds = 10 } = options
-    this.#where = describeDatabase(url)
+    this.where = describeDatabase(url)
     this.#waitingMax = waitingMax
     // Statements of one message share a transaction, so these settings end with the read.
     this.#prelude = `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -67,15 +68,15 @@ export class ReadPool {
     const message = error instanceof Error ? error.message : ''
     if (/^timeout exceeded when trying to connect/.test(message)) return this.#saturated(error)
     if (/^Query read timeout/.test(message)) {
-      return new LedgerError('DATABASE_UNAVAILABLE', `${this.#where}: no answer in time.`, {
+      return new LedgerError('DATABASE_UNAVAILABLE', `${this.where}: no answer in time.`, {
         cause: error,
       })
     }
-    return databaseError(error, this.#where)
+    return databaseError(error, this.where)
   }
 
   #saturated(cause?: unknown): LedgerError {
-    const message = `${this.#where}: all connections for reads are busy, or none can be made.`
+    const message = `${this.where}: all connections for reads are busy, or none can be made.`
     return new LedgerError('DATABASE_UNAVAILABLE', message, { cause })
   }
 }

@@ -16,6 +16,7 @@ const logger = { warn: () => {} }
 const now = Date.now()
 let server: TestPostgres
 let reader: LedgerReader
+const databaseUrls: string[] = []
 
 before(async () => {
   server = await startTestPostgres()
@@ -24,7 +25,6 @@ before(async () => {
     databases: 2,
     databaseIndex,
   }))
-  const databaseUrls: string[] = []
   for (const layout of layouts) {
     const url = await createTestLedger(server, layout)
     databaseUrls.push(url)
@@ -192,6 +192,25 @@ test('what cannot be answered is refused by field, expectation and finding', asy
     expected: 'a UUID',
     found: `${accountId}x`,
   })
+})
+
+test('databases that do not divide the accounts as told are no reason to deny an account', async () => {
+  const [first = '', second = ''] = databaseUrls
+  const others = [
+    { databaseUrls: [second, first], buckets },
+    { databaseUrls: [first], buckets },
+    { databaseUrls: [second], buckets },
+    { databaseUrls: [first, second], buckets: 2 * buckets },
+  ]
+  for (const other of others) {
+    const misled = new LedgerReader({ ...other, logger })
+    for (const accountId of accounts) {
+      await assert.rejects(get(`/v1/accounts/${accountId}`, misled), { code: 'LAYOUT_MISMATCH' })
+      const list = get(`/v1/accounts/${accountId}/transactions`, misled)
+      await assert.rejects(list, { code: 'LAYOUT_MISMATCH' })
+    }
+    await misled.close()
+  }
 })
 
 test('a database that is away is an error that passes', async () => {

@@ -21,9 +21,6 @@ export const uuidBytes = 16
 /** Length of one canonical entry, its tag and length prefix included, in bytes. */
 export const entryBytes = 47
 
-/** Value of the length prefix of a canonical entry: the bytes that follow it. */
-export const entryBodyBytes = entryBytes - 2
-
 /** Where the 16 bytes of `id` begin in a canonical entry. */
 export const idAt = 4
 

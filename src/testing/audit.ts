@@ -1,4 +1,5 @@
-// Compares the tables with the log itself: what lies below the checkpoints must be in them, and nothing else.
+// Compares the tables with the log itself: what lies below the checkpoints must be in them, and
+// nothing else.
 // In:  every record of the log, and the databases, while nobody writes them.
 // Out: a report as of the checker, with records in place of requests.
 // Absent: the clients; the program's code.
@@ -17,7 +18,8 @@ export interface SeenRecord {
 }
 
 /**
- * The tables must be exactly what the records below the checkpoints make of them, in their order: the first amount of
+ * The tables must be exactly what the records below the checkpoints make of them, in their order:
+ * the first amount of
  * a key is its row, every other one a conflict.
  */
 export async function auditLog(

@@ -16,7 +16,9 @@ export const contentTypes = {
 const opening = Buffer.from('{"id":"')
 const between = Buffer.from('","account_id":"')
 const beforeAmount = Buffer.from('","amount":')
-/** Everything of an item but its amount, which has at most 20 digits, 2 quotes, a brace and a comma. */
+/**
+ * Everything of an item but its amount, which has at most 20 digits, 2 quotes, a brace and a comma.
+ */
 const jsonItemBytes = opening.length + between.length + beforeAmount.length + 72 + 24
 
 export function encodeBody(history: History, batch: SentBatch, format: BodyFormat): Buffer {

@@ -5,7 +5,9 @@
 
 import type { History } from './history.ts'
 
-/** An open-addressing hash table of content indexes, and a chain through the contents of one key. */
+/**
+ * An open-addressing hash table of content indexes, and a chain through the contents of one key.
+ */
 export class ContentIndex {
   readonly #history: History
   readonly #slots: Int32Array

@@ -16,7 +16,9 @@ import {
 } from './history.ts'
 import { uuidText } from './uuid-text.ts'
 
-/** How far the row's clock may seem to run before or after the client's, both being one machine's. */
+/**
+ * How far the row's clock may seem to run before or after the client's, both being one machine's.
+ */
 const clockSlackMs = 100
 
 /** One amount of a key, over all batches that brought it. */

@@ -48,7 +48,9 @@ export interface Violation {
 export interface CheckOptions {
   databases: readonly string[]
   history: History
-  /** Next offset of each partition of the log, where known; the checkpoints are compared with it. */
+  /**
+   * Next offset of each partition of the log, where known; the checkpoints are compared with it.
+   */
   logEnds?: ReadonlyMap<number, number>
   /** The workers may not be through: leave out the breaches that more time may cure. */
   underway?: boolean
@@ -103,7 +105,8 @@ export async function check(options: CheckOptions): Promise<CheckReport> {
 }
 
 /**
- * Checks until nothing is missing any more. Gives up as soon as something is wrong that time cannot cure, or when the
+ * Checks until nothing is missing any more. Gives up as soon as something is wrong that time cannot
+ * cure, or when the
  * tables have not moved for `patienceMs`.
  */
 export async function checkEventually(
@@ -150,7 +153,7 @@ function reportQuarantine(rows: readonly QuarantineRow[], findings: Findings): v
     findings.add(
       'quarantined',
       () =>
-        `expected no record in quarantine, found partition ${partition} offset ${offset}: ${reason}`,
+        `expected nothing in quarantine, found partition ${partition} offset ${offset}: ${reason}`,
     )
   }
 }
@@ -176,8 +179,7 @@ function compareEnds(
     const owners = mine.map((row) => `${row.owner} epoch ${row.epoch}`).join(', ') || 'nobody'
     findings.add(
       reached > end ? 'checkpoint beyond' : 'checkpoint behind',
-      () =>
-        `partition ${partition}: expected offset ${end}, the log's end, found ${reached} (${owners})`,
+      () => `partition ${partition}: expected ${end}, the log's end, found ${reached} (${owners})`,
     )
   }
 }

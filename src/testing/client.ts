@@ -18,7 +18,10 @@ export interface ClientOptions {
   timeoutMs?: number
 }
 
-/** How long to wait before trying again, so that a server that is down is not asked thousands of times a second. */
+/**
+ * How long to wait before trying again, so that a server that is down is not asked thousands of
+ * times a second.
+ */
 const pauseMs = 25
 
 interface Outcome {
@@ -59,7 +62,10 @@ export class Client {
     return answer
   }
 
-  /** Sends the batch until it is acknowledged or refused; leaves it as it is once the client is closed. */
+  /**
+   * Sends the batch until it is acknowledged or refused; leaves it as it is once the client is
+   * closed.
+   */
   async deliver(batch: SentBatch): Promise<Answer> {
     for (;;) {
       const answer = await this.send(batch)

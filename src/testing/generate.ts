@@ -1,4 +1,5 @@
-// Batches of transactions as clients of a ledger would make them, and some that only a confused client would.
+// Batches of transactions as clients of a ledger would make them, and some that only a confused
+// client would.
 // In:  a history to add to, a seeded Random, a shape.
 // Out: batches in the history, not sent yet.
 // Absent: HTTP, SQL.

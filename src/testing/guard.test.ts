@@ -7,7 +7,9 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Starts a process and makes a directory as a test would, tells of both, and waits to be killed. */
+/**
+ * Starts a process and makes a directory as a test would, tells of both, and waits to be killed.
+ */
 const careless = `
   import { spawn } from 'node:child_process'
   const { temporaryDirectory, watchGroup } = await import(process.argv[1])

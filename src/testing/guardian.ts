@@ -1,4 +1,5 @@
-// Ends what a test started when the test itself ends, however it ends: it outlives even a SIGKILL of the test.
+// Ends what a test started when the test itself ends, however it ends: it outlives even a SIGKILL
+// of the test.
 // In:  one command a line on standard input.
 // Out: when that is closed: process groups and PostgreSQL servers killed, directories removed.
 // Absent: any wish to be polite. A test that ends well has stopped everything before.

@@ -1,4 +1,5 @@
-// What the clients did: every transaction they sent, in which request, when, and what they were told.
+// What the clients did: every transaction they sent, in which request, when, and what they were
+// told.
 // In:  batches as they are made, attempts as they are made and answered.
 // Out: typed arrays of a few million contents, and the whole story of any one of them.
 // Absent: the program's code, HTTP, SQL.
@@ -9,7 +10,8 @@
  * - `pending`: nothing yet; the request is under way.
  * - `acknowledged`: 2xx. Every item of the request is durable.
  * - `refused`: 4xx. Nothing of the request was taken.
- * - `unanswered`: an error, a timeout, a cut connection or a 5xx. Each item may or may not have been taken.
+ * - `unanswered`: an error, a timeout, a cut connection or a 5xx. Each item may or may not have
+ *   been taken.
  */
 export type Answer = 'pending' | 'acknowledged' | 'refused' | 'unanswered'
 
@@ -36,7 +38,8 @@ export type Fate = 'acknowledged' | 'possible' | 'never'
 const initialContents = 1 << 14
 
 /**
- * A content is one (account_id, id, amount) in one batch. Sending a batch again adds an attempt, not contents. The same
+ * A content is one (account_id, id, amount) in one batch. Sending a batch again adds an attempt,
+ * not contents. The same
  * key in another batch is another content, whether or not the amount is the same.
  */
 export class History {
@@ -45,7 +48,9 @@ export class History {
   accounts = new Uint8Array(initialContents * 16)
   amounts = new BigInt64Array(initialContents)
   readonly batches: SentBatch[] = []
-  /** What no server should ever answer, such as an `accepted` that is not the number of items sent. */
+  /**
+   * What no server should ever answer, such as an `accepted` that is not the number of items sent.
+   */
   readonly faults: string[] = []
 
   /** Begins a batch; what is added belongs to it until the next one begins. */

@@ -14,7 +14,8 @@ export interface LoadOptions {
   generator: Generator
   random: Random
   /**
-   * Share of the batches that a client gives up after one request without an answer, as a client that crashed would;
+   * Share of the batches that a client gives up after one request without an answer, as a client
+   * that crashed would;
    * the others are sent again until they are answered.
    */
   abandonShare: number

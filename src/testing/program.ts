@@ -68,7 +68,9 @@ export class Program {
     return this
   }
 
-  /** Resolves with the first log line that fits, past or to come; rejects when it ends without one. */
+  /**
+   * Resolves with the first log line that fits, past or to come; rejects when it ends without one.
+   */
   async logged(fits: (line: LogLine) => boolean, timeoutMs = 30_000): Promise<LogLine> {
     const deadline = Date.now() + timeoutMs
     for (;;) {

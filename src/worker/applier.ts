@@ -139,7 +139,8 @@ export class Applier {
     const { databaseUrl, worker } = this.options
     const connection = await connect(databaseUrl, { applicationName: `ledger worker ${worker}` })
     try {
-      const partitions = this.held.partitions
+      const inFlight = this.inFlight.map(({ partition }) => partition)
+      const partitions = [...new Set([...this.held.partitions, ...inFlight])]
       if (partitions.length > 0) {
         this.reconcile(await readCheckpoints(connection, partitions), partitions)
       }
@@ -154,7 +155,10 @@ export class Applier {
     return connection
   }
 
-  /** Takes what PostgreSQL says of `asked` partitions for what is, the outcome of the last flush included. */
+  /**
+   * Takes what PostgreSQL says of `asked` partitions for what is, the outcome of the last flush
+   * included.
+   */
   private reconcile(checkpoints: readonly Checkpoint[], asked: readonly number[]): void {
     const { confirmed, rewound, lost } = this.held.reconcile(checkpoints, this.inFlight)
     this.inFlight = []
@@ -197,7 +201,10 @@ export class Applier {
     }
   }
 
-  /** The head of the queue as a flush; undefined, and the head dropped, when none of it is wanted any more. */
+  /**
+   * The head of the queue as a flush; undefined, and the head dropped, when none of it is wanted
+   * any more.
+   */
   private prepare(): Prepared | undefined {
     const { encoder, held } = this
     const ends = new Map<number, number>()
@@ -231,7 +238,9 @@ export class Applier {
     return { flush, steps, slices, ringEnd, timestamps, repeats: encoder.repeats }
   }
 
-  /** Adds a record to the flush, or to its quarantine; false when it must wait for the next flush. */
+  /**
+   * Adds a record to the flush, or to its quarantine; false when it must wait for the next flush.
+   */
   private add(numbers: Float64Array, at: number, quarantined: QuarantinedRecord[]): boolean {
     const length = numbers[at + slice.length]
     const hasRoom = this.encoder.hasRoomFor(length)

@@ -16,7 +16,9 @@ export function databaseOfBucket(bucket: number, layout: Layout): number {
   return Math.floor((bucket * layout.databases) / layout.buckets)
 }
 
-/** The database a worker writes to: every worker has one, every database has at least one worker. */
+/**
+ * The database a worker writes to: every worker has one, every database has at least one worker.
+ */
 export function databaseOfWorker(worker: number, layout: Layout): number {
   return Math.floor((worker * layout.databases) / layout.workers)
 }

@@ -62,3 +62,11 @@ test('a move of an earlier claim does not advance a later one', () => {
   held.advance([{ partition: 3, from: 10, to: 20, epoch: 2 }])
   assert.deepEqual(held.step(3, 12), { partition: 3, from: 10, to: 12, epoch: 5 })
 })
+
+test('a partition given up in the middle of a flush is reported when another process has it', () => {
+  const { held } = holding()
+  const step = { partition: 3, from: 10, to: 15, epoch: 2 }
+  held.release([3])
+  assert.deepEqual(held.reconcile([checkpoint(3, 12, 3)], [step]).lost, [checkpoint(3, 12, 3)])
+  assert.deepEqual(held.reconcile([checkpoint(3, 15, 2)], [step]).lost, [])
+})

@@ -81,7 +81,12 @@ export class HeldPartitions {
     for (const checkpoint of checkpoints) {
       const { partition, nextOffset, epoch } = checkpoint
       const held = this.held.get(partition)
-      if (!held) continue
+      if (!held) {
+        // Given up in the middle of a flush: worth saying if it was taken from us before that.
+        const move = moves.get(partition)
+        if (move && move.epoch !== epoch) result.lost.push(checkpoint)
+        continue
+      }
       if (epoch !== held.epoch) {
         this.held.delete(partition)
         result.lost.push(checkpoint)

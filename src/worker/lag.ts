@@ -9,7 +9,9 @@ interface Progress {
   committed: Offset
   /** Offset up to which records have been handed to a worker. */
   received: Offset
-  /** A time not later than that of the oldest record not committed; undefined when none is known. */
+  /**
+   * A time not later than that of the oldest record not committed; undefined when none is known.
+   */
   behindSince: number | undefined
 }
 

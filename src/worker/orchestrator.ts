@@ -21,7 +21,10 @@ export interface OrchestratorOptions {
   layout: Layout
   /** Recorded in ledger.checkpoints beside what this process holds. */
   owner: string
-  /** Whether a partition lost to another process is claimed again while the membership still assigns it. */
+  /**
+   * Whether a partition lost to another process is claimed again while the membership still assigns
+   * it.
+   */
   reclaims: boolean
   logger: Logger
   logLevel: string
@@ -76,7 +79,10 @@ export class Orchestrator {
     this.lagTimer = setInterval(() => void this.measureLag(), lagIntervalMs)
   }
 
-  /** Resolves once every partition assigned so far is claimed or halted, or when the signal is aborted. */
+  /**
+   * Resolves once every partition assigned so far is claimed or halted, or when the signal is
+   * aborted.
+   */
   async settled(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => {
       this.notify()
@@ -98,12 +104,15 @@ export class Orchestrator {
     return reasons
   }
 
-  /** Partitions this process works on. */
+  /** Partitions this process works on; none that is halted, since its checkpoint is in doubt. */
   get partitions(): number[] {
-    return [...this.workerOf.keys()]
+    return [...this.workerOf.keys()].filter((partition) => !this.halted.has(partition))
   }
 
-  /** Records not persisted yet, over all partitions of this process; as measured at most a second ago. */
+  /**
+   * Records not persisted yet, over all partitions of this process; as measured at most a second
+   * ago.
+   */
   get lagRecords(): number {
     return [...this.lags.values()].reduce((sum, { records }) => sum + records, 0)
   }
@@ -113,7 +122,9 @@ export class Orchestrator {
     return Math.max(0, ...[...this.lags.values()].map(({ seconds }) => seconds))
   }
 
-  /** Resolves when all partitions that are not halted are persisted, or when the signal is aborted. */
+  /**
+   * Resolves when all partitions that are not halted are persisted, or when the signal is aborted.
+   */
   async drain(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.measureLag()
@@ -274,17 +285,21 @@ export class Orchestrator {
 
   /** Another process has these partitions now: this one has stopped writing them. */
   private lose(slot: Slot, partitions: readonly number[], reason: string): void {
+    metrics.fenced.inc(partitions.length)
+    this.options.logger.error({ partitions, reason }, 'fenced: stopped writing partitions')
+    // Some may have been given up already, because the membership took them away meanwhile.
     const lost = partitions.filter((partition) => this.workerOf.get(partition) === slot.worker)
     if (lost.length === 0) return
     this.drop(lost)
     slot.forget(lost)
-    metrics.fenced.inc(lost.length)
-    this.options.logger.error({ partitions: lost, reason }, 'fenced: stopped writing partitions')
     if (this.options.reclaims) void this.reclaim()
     else for (const partition of lost) this.halted.set(partition, reason)
   }
 
-  /** Claims what the membership assigns and another process has taken, unless it is told otherwise first. */
+  /**
+   * Claims what the membership assigns and another process has taken, unless it is told otherwise
+   * first.
+   */
   private async reclaim(): Promise<void> {
     const wait = this.reclaimDelayMs * (0.75 + Math.random() / 2)
     this.reclaimDelayMs = Math.min(reclaimMostMs, this.reclaimDelayMs * 2)

@@ -63,7 +63,9 @@ export type ToWorker =
 export interface Progress {
   kind: 'progress'
   ringEnd: number
-  /** partition, next offset, timestamp of the last record applied (ms); three numbers a partition. */
+  /**
+   * partition, next offset, timestamp of the last record applied (ms); three numbers a partition.
+   */
   positions: Float64Array
   inserted: number
   duplicates: number
@@ -75,10 +77,16 @@ export interface Progress {
 }
 
 export type FromWorker =
-  /** Read these partitions from here: after a claim, or because PostgreSQL says something else than was expected. */
+  /**
+   * Read these partitions from here: after a claim, or because PostgreSQL says something else than
+   * was expected.
+   */
   | { kind: 'read-from'; positions: readonly Position[] }
   | Progress
-  /** A flush whose answer was lost turned out to be committed: partition, next offset; two numbers a partition. */
+  /**
+   * A flush whose answer was lost turned out to be committed: partition, next offset; two numbers a
+   * partition.
+   */
   | { kind: 'confirmed'; positions: Float64Array }
   /** Ring space is free again without a flush. */
   | { kind: 'released'; ringEnd: number }

@@ -3,7 +3,10 @@ import test from 'node:test'
 import type { BucketRows } from '../ledger/flush.ts'
 import { RepeatWatch } from './repeats.ts'
 
-/** Flushes bucket 1 until it takes the direct path again; returns how many flushes were merged at once. */
+/**
+ * Flushes bucket 1 until it takes the direct path again; returns how many flushes were merged at
+ * once.
+ */
 function mergedAtOnce(watch: RepeatWatch): number {
   let flushes = 0
   while (watch.expected(1)) {

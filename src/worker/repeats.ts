@@ -6,7 +6,10 @@
 
 import type { BucketRows } from '../ledger/flush.ts'
 
-/** Flushes a bucket merges at once after a COPY of it met a repeat; doubles each time that happens again. */
+/**
+ * Flushes a bucket merges at once after a COPY of it met a repeat; doubles each time that happens
+ * again.
+ */
 const leastFlushes = 8
 const mostFlushes = 64
 

@@ -70,7 +70,10 @@ export class RowEncoder {
     this.repeated = 0
   }
 
-  /** Whether a record of this length fits, whatever it holds: no entry is shorter than a canonical one. */
+  /**
+   * Whether a record of this length fits, whatever it holds: no entry is shorter than a canonical
+   * one.
+   */
   hasRoomFor(recordLength: number): boolean {
     return this.entries + Math.floor(recordLength / entryBytes) <= flushRowsMax
   }

@@ -22,7 +22,10 @@ export class SliceQueue {
     this.slices += message.length / sliceFields
   }
 
-  /** Calls `visit` with each slice, oldest first, as (numbers, index of its first), until it returns false. */
+  /**
+   * Calls `visit` with each slice, oldest first, as (numbers, index of its first), until it returns
+   * false.
+   */
   visit(visit: (numbers: Float64Array, at: number) => boolean): void {
     let at = this.at
     for (const message of this.messages) {

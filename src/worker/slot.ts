@@ -41,7 +41,9 @@ export class Slot {
   private thread: Worker | undefined
   private reader: LogReader | undefined
   private readonly reading = new Map<number, Reading>()
-  /** Changes whenever `reading` does, so that records read before are told from those read after. */
+  /**
+   * Changes whenever `reading` does, so that records read before are told from those read after.
+   */
   private version = 0
   private pumping = Promise.resolve()
   private stopping = false
@@ -68,7 +70,9 @@ export class Slot {
     this.thread?.postMessage(message)
   }
 
-  /** Reads partitions from these positions on; records read earlier are not handed over any more. */
+  /**
+   * Reads partitions from these positions on; records read earlier are not handed over any more.
+   */
   readFrom(positions: readonly Position[]): void {
     for (const { partition, offset, generation } of positions) {
       this.reading.set(partition, { generation, nextRead: offset })
@@ -93,10 +97,14 @@ export class Slot {
     return new Map([...this.reading].map(([partition, { nextRead }]) => [partition, nextRead]))
   }
 
-  /** A new thread and an empty ring; every partition must be assigned anew. */
+  /**
+   * A new thread and an empty ring; every partition must be assigned anew. Generations begin anew
+   * with the thread, so nothing may reach it that was read for the one before, even where no
+   * partition was being read any more.
+   */
   restartThread(): void {
-    this.forget([...this.reading.keys()])
-    this.ring.wake()
+    this.reading.clear()
+    this.reassign()
     this.ring = new Ring(ringBytes)
     metrics.workerRestarts.inc()
     this.startThread()
@@ -109,8 +117,9 @@ export class Slot {
   async stop(signal: AbortSignal): Promise<void> {
     this.stopping = true
     this.ring.wake()
-    await this.pumping
+    // Closing comes first: it ends a read that waits for brokers.
     await this.reader?.close()
+    await this.pumping
     const thread = this.thread
     if (!thread) return
     const ended = new Promise<void>((resolve) =>
@@ -145,7 +154,9 @@ export class Slot {
     this.thread = thread
   }
 
-  /** The reader is told by pump(), so that it is never reading and being assigned at the same time. */
+  /**
+   * The reader is told by pump(), so that it is never reading and being assigned at the same time.
+   */
   private reassign(): void {
     this.version++
     this.ring.wake()
@@ -171,6 +182,8 @@ export class Slot {
         }
         failures = 0
       } catch (error) {
+        // The reader may have gone on past records that it did not return.
+        assigned = -1
         failures++
         if (failures === 1) {
           this.options.logger.warn({ reason: messageOf(error) }, 'log cannot be read, retrying')
@@ -180,7 +193,10 @@ export class Slot {
     }
   }
 
-  /** Copies records into the ring, waiting for room, and tells the thread; drops them if `version` is past. */
+  /**
+   * Copies records into the ring, waiting for room, and tells the thread; drops them if `version`
+   * is past.
+   */
   private async handOver(records: readonly LogRecord[], version: number): Promise<void> {
     const slices = new Float64Array(records.length * sliceFields)
     let length = 0
@@ -195,7 +211,7 @@ export class Slot {
       while (start < 0) {
         this.sendSlices(slices, length)
         length = 0
-        await this.ring.waitForRelease()
+        if (!this.stopping) await this.ring.waitForRelease()
         if (version !== this.version || this.stopping) return
         start = this.ring.write(record.bytes)
       }
@@ -213,7 +229,10 @@ export class Slot {
     this.sendSlices(slices, length)
   }
 
-  /** A record that no ring can hold is none of ours; skipping it would break the promise of the offsets. */
+  /**
+   * A record that no ring can hold is none of ours; skipping it would break the promise of the
+   * offsets.
+   */
   private refuse({ partition, offset, bytes }: LogRecord): void {
     this.forget([partition])
     const expected = `expected at most ${ringBytes / 2} bytes`

@@ -18,7 +18,7 @@ const leavesIntervalMs = 3_600_000
 export interface UpkeepOptions {
   log: Log
   databaseUrls: readonly string[]
-  /** The partitions this process works on. */
+  /** The partitions this process works on, and goes on with. */
   partitions: () => readonly number[]
   logger: Logger
 }
@@ -55,7 +55,10 @@ async function keepUp(options: UpkeepOptions, url: string, signal: AbortSignal):
 async function release({ log, partitions }: UpkeepOptions, connection: Connection): Promise<void> {
   const own = new Set(partitions())
   const durable = await durableCheckpoints(connection)
-  const positions = durable.filter(({ partition }) => own.has(partition))
+  // Offsets of another log say nothing about what of this one is applied.
+  const positions = durable.filter(
+    ({ partition, logIdentity }) => own.has(partition) && logIdentity === log.identity,
+  )
   if (positions.length === 0) return
   await log.release(new Map(positions.map((one) => [one.partition, one.nextOffset])))
 }

@@ -25,7 +25,8 @@ function pointsOf(log: LogKind): readonly CrashPoint[] {
 }
 
 /**
- * Membership of a group is not at stake here (takeover.kafka.test.ts), and waiting for the coordinator to give up on
+ * Membership of a group is not at stake here (takeover.kafka.test.ts), and waiting for the
+ * coordinator to give up on
  * each process killed would take most of the time.
  */
 const ownPartitions = ['--partitions', '0-127']

@@ -1,4 +1,5 @@
-// The end-to-end suite: what several clients send is in the tables, row for row, and can be read back.
+// The end-to-end suite: what several clients send is in the tables, row for row, and can be read
+// back.
 // In:  which log, and how many databases.
 // Out: tests.
 // Absent: crashes (crash.ts).
@@ -86,7 +87,9 @@ function whatIsSentIsKept(log: LogKind, databases: number): void {
   })
 }
 
-/** The embedded log is the program's own to finish; what is in Kafka, another worker goes on with. */
+/**
+ * The embedded log is the program's own to finish; what is in Kafka, another worker goes on with.
+ */
 function whatIsTakenIsFinished(log: LogKind): void {
   const then = log === 'embedded' ? 'is persisted when it exits' : 'is persisted by the next'
   test(`SIGTERM under load exits 0, and what was acknowledged ${then}`, async () => {

@@ -21,7 +21,9 @@ interface Page {
 /** An account's entries as the history has them: amount by id. */
 export type Entries = ReadonlyMap<string, bigint>
 
-/** Entries of each account, by the first `count` contents of a history in which no key comes twice. */
+/**
+ * Entries of each account, by the first `count` contents of a history in which no key comes twice.
+ */
 export function entriesByAccount(
   history: History,
   count: number,
@@ -71,7 +73,7 @@ export async function assertStatement(
   assert.deepEqual(seen, [...entries.keys()].sort().reverse())
 }
 
-export async function get<T>(url: string): Promise<T> {
+async function get<T>(url: string): Promise<T> {
   const response = await fetch(url)
   const text = await response.text()
   assert.equal(response.status, 200, `${url}: ${text}`)

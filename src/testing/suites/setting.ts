@@ -1,4 +1,5 @@
-// Where a suite runs the program: real servers, a data directory, clients that follow it over restarts.
+// Where a suite runs the program: real servers, a data directory, clients that follow it over
+// restarts.
 // In:  which log, and whose PostgreSQL.
 // Out: programs to start and kill, a load, and the checks that end each phase.
 // Absent: what is killed when (the suites).
@@ -24,7 +25,10 @@ export type LogKind = 'embedded' | 'kafka'
 
 export interface SettingOptions {
   log: LogKind
-  /** How many databases on a PostgreSQL of the tests' own; 0: the program keeps one below its data directory. */
+  /**
+   * How many databases on a PostgreSQL of the tests' own; 0: the program keeps one below its data
+   * directory.
+   */
   databases: number
   shape: LoadShape
   clients: number
@@ -152,7 +156,8 @@ export class Setting {
   }
 
   /**
-   * The tables must be what the log holds below the checkpoints, no record more or less. While nobody writes them, at
+   * The tables must be what the log holds below the checkpoints, no record more or less. While
+   * nobody writes them, at
    * any point of progress; only where the log can be read from outside.
    */
   async assertAppliedIsCheckpoint(): Promise<void> {

@@ -1,4 +1,5 @@
-// Several processes on one topic: what happens to the rest when one dies, sleeps, or is one too many.
+// Several processes on one topic: what happens to the rest when one dies, sleeps, or is one too
+// many.
 
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
@@ -147,7 +148,9 @@ describe('of several processes', () => {
     return msg?.startsWith('fenced') === true
   }
 
-  /** Stops the process while it has an open transaction with checkpoints moved; resolves with when. */
+  /**
+   * Stops the process while it has an open transaction with checkpoints moved; resolves with when.
+   */
   async function stopInFlush(program: Program): Promise<number> {
     const database = new Database(setting.databases[0])
     await database.connect()
