@@ -19,8 +19,7 @@ export interface SeenRecord {
 
 /**
  * The tables must be exactly what the records below the checkpoints make of them, in their order:
- * the first amount of
- * a key is its row, every other one a conflict.
+ * the first amount of a key is its row, every other one a conflict.
  */
 export async function auditLog(
   databases: readonly string[],

@@ -106,8 +106,7 @@ export async function check(options: CheckOptions): Promise<CheckReport> {
 
 /**
  * Checks until nothing is missing any more. Gives up as soon as something is wrong that time cannot
- * cure, or when the
- * tables have not moved for `patienceMs`.
+ * cure, or when the tables have not moved for `patienceMs`.
  */
 export async function checkEventually(
   options: Omit<CheckOptions, 'logEnds'> & {

@@ -39,8 +39,8 @@ const initialContents = 1 << 14
 
 /**
  * A content is one (account_id, id, amount) in one batch. Sending a batch again adds an attempt,
- * not contents. The same
- * key in another batch is another content, whether or not the amount is the same.
+ * not contents. The same key in another batch is another content, whether or not the amount is the
+ * same.
  */
 export class History {
   count = 0

@@ -15,8 +15,7 @@ export interface LoadOptions {
   random: Random
   /**
    * Share of the batches that a client gives up after one request without an answer, as a client
-   * that crashed would;
-   * the others are sent again until they are answered.
+   * that crashed would; the others are sent again until they are answered.
    */
   abandonShare: number
   /** How long each client pauses between two batches. */

@@ -5,10 +5,13 @@
 // Absent: what is killed when (the suites).
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client as Database } from 'pg'
+import { openEmbeddedLog } from '../../log/embedded.ts'
 import { auditLog } from '../audit.ts'
 import { assertClean, check, checkEventually, type CheckReport } from '../checker.ts'
+import { countEntries } from '../checker-tables.ts'
 import { Client } from '../client.ts'
 import { Generator, type LoadShape } from '../generate.ts'
 import { temporaryDirectory } from '../guard.ts'
@@ -156,14 +159,42 @@ export class Setting {
   }
 
   /**
+   * SIGTERM, exit code 0, and on the embedded log, which then can be opened, checkpoints exactly at
+   * its end.
+   */
+  async assertStops(program: Program): Promise<void> {
+    assert.equal((await program.stop()).code, 0, program.story())
+    if (this.log !== 'embedded' || this.#postgres === undefined) return
+    const { databases, history, directory } = this
+    const log = await openEmbeddedLog({ directory: join(directory, 'log'), diskBytesMax: 2 ** 32 })
+    const ranges = await log.ranges(Array.from({ length: 128 }, (_, partition) => partition))
+    await log.close()
+    const logEnds = new Map([...ranges].map(([partition, { next }]) => [partition, next]))
+    assertClean(await check({ databases, history, logEnds }))
+  }
+
+  /**
    * The tables must be what the log holds below the checkpoints, no record more or less. While
-   * nobody writes them, at
-   * any point of progress; only where the log can be read from outside.
+   * nobody writes them, at any point of progress; only where the log can be read from outside.
    */
   async assertAppliedIsCheckpoint(): Promise<void> {
     if (this.#kafka === undefined) return
     await this.#awaitQuiet()
     assertClean(await auditLog(this.databases, await topicRecords(this.#kafka.brokers, topic)))
+  }
+
+  /** Resolves when every database takes connections. */
+  async databasesAnswer(timeoutMs = 20_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs
+    for (;;) {
+      try {
+        await countEntries(this.databases)
+        return
+      } catch (error) {
+        if (Date.now() > deadline) throw error
+        await delay(50)
+      }
+    }
   }
 
   async close(): Promise<void> {
