@@ -161,6 +161,9 @@ function checkTogether(config: Config): void {
     const expected = 'a PostgreSQL URL, because processes that share a log share their databases'
     invalid('database-url', expected, 'none')
   }
+  if (config.brokers === undefined && config.partitions !== undefined) {
+    invalid('partitions', 'all of them on the embedded log, which nobody else reads', 'some')
+  }
   if (config.bodyBytesMax > config.inflightBytesMax) {
     invalid(
       'max-body',

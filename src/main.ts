@@ -13,6 +13,9 @@ import { createLogger, type Logger } from './observe/logger.ts'
 import { startProgram } from './program.ts'
 import { armCrash } from './testing/crash.ts'
 
+/** A second Ctrl-C after this long means now. */
+const impatientMs = 1000
+
 function version(): string {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version
@@ -35,26 +38,33 @@ async function run(config: Config): Promise<void> {
   process.on('unhandledRejection', onFatal)
 
   const starting = new AbortController()
-  let asked = false
-  const stopRequested = new Promise<string>((resolve) => {
+  let askedAt = 0
+  const stopRequested = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        if (asked && signal === 'SIGINT') process.exit(130)
-        asked = true
+        // One Ctrl-C may come twice: from the terminal, and from npm, which passes it on.
+        const again = askedAt > 0 && performance.now() - askedAt > impatientMs
+        if (again && signal === 'SIGINT') process.exit(130)
+        if (askedAt === 0) {
+          askedAt = performance.now()
+          logger.info({ signal }, 'stopping')
+        }
         starting.abort()
-        resolve(signal)
+        resolve()
       })
     }
   })
   const program = await startProgram(config, logger, starting.signal, onFatal).catch(
     (error: unknown) => {
-      if (starting.signal.aborted) process.exit(0)
+      if (starting.signal.aborted) {
+        logger.info('stopped')
+        process.exit(0)
+      }
       return onFatal(error)
     },
   )
   if (config.migrateOnly) return
-  const signal = await stopRequested
-  logger.info({ signal }, 'stopping')
+  await stopRequested
   const seconds = config.shutdownTimeoutMs / 1000
   setTimeout(() => {
     logger.fatal({ seconds }, 'not stopped in time; what is not persisted is in the log')

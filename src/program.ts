@@ -6,9 +6,10 @@
 import { join } from 'node:path'
 import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
+import { prepareDataDir } from './data-dir.ts'
 import { LedgerError, messageOf } from './errors.ts'
 import { openapiRoute } from './http/openapi.ts'
-import { startHttpServer, type HttpServer } from './http/server.ts'
+import { assertAddressFree, startHttpServer, type HttpServer } from './http/server.ts'
 import { Backlog } from './ingress/backlog.ts'
 import { openIngress, type Ingress } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
@@ -81,6 +82,10 @@ async function start(
 ): Promise<void> {
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
+  if (!config.migrateOnly) await assertAddressFree(config.listen)
+  if (config.brokers === undefined || config.databaseUrls.length === 0) {
+    prepareDataDir(config.dataDir)
+  }
   // The embedded log comes first: its lock keeps a second process away from everything else in the
   // data directory.
   if (needsLog) parts.log = await openLog(config, logger)
@@ -96,8 +101,11 @@ async function start(
   const budget = new ByteBudget(config.inflightBytesMax)
   // On Kafka others may be persisting what this process takes, and it is Kafka that holds it.
   const backlog = config.brokers === undefined ? new Backlog(config.backlogBytesMax) : undefined
+  // A Kafka log is read by others too, who see for themselves.
+  const doubt = (): string | undefined =>
+    config.brokers === undefined ? parts.workers?.logDoubt : undefined
   if (log && wants('ingress')) {
-    parts.ingress = await openIngress({ ...config, log, budget, backlog, logger })
+    parts.ingress = await openIngress({ ...config, log, doubt, budget, backlog, logger })
   }
   if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
   const onCommitted = (partition: number, next: number): void => backlog?.advance(partition, next)
@@ -106,7 +114,13 @@ async function start(
       ? new Workers({ config, log, databaseUrls, logger, onCommitted, onFatal })
       : undefined
   if (workers) parts.workers = workers
-  const probes = [() => log?.unavailable(), () => workers?.reasons().join('; ') || undefined]
+  const { query } = parts
+  const probes = [
+    () => log?.unavailable(),
+    () => workers?.reasons().join('; ') || undefined,
+    // Where there are workers, they say the same of the same databases.
+    () => (workers ? undefined : query?.unavailable()),
+  ]
   parts.server = await startHttpServer({
     listen: config.listen,
     routes: [

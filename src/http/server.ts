@@ -120,6 +120,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return { address: `${host}:${port}`, port, stopListening, close }
 }
 
+/**
+ * Tells early, before anything is started that takes time, that the address cannot be listened on.
+ *
+ * @throws LedgerError LISTEN_FAILED
+ */
+export async function assertAddressFree({ host, port }: Address): Promise<void> {
+  const reason = await whyNot(host, port)
+  if (reason !== undefined) throw listenFailed({ host, port }, reason)
+}
+
 async function load(): Promise<Native> {
   try {
     const module = (await import('uWebSockets.js')) as Native & { default?: Native }
@@ -137,9 +147,13 @@ async function bind(app: TemplatedApp, { host, port }: Address): Promise<ListenS
   })
   if (socket !== false) return socket
   const reason = await whyNot(host, port)
+  throw listenFailed({ host, port }, reason ?? 'it was in use a moment ago')
+}
+
+function listenFailed({ host, port }: Address, reason: string): LedgerError {
   const expected = 'expected an address that is free'
   const message = `--listen ${host}:${port}: ${expected}, found that ${reason}.`
-  throw new LedgerError('LISTEN_FAILED', message)
+  return new LedgerError('LISTEN_FAILED', message)
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -150,14 +164,14 @@ const reasons: Readonly<Record<string, string>> = {
 }
 
 /** uWebSockets.js says only that it failed; the same attempt through Node says why. */
-function whyNot(host: string, port: number): Promise<string> {
+function whyNot(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => {
       resolve(reasons[error.code ?? ''] ?? `it cannot be bound (${error.message})`)
     })
     server.listen({ host, port, exclusive: true }, () => {
-      server.close(() => resolve('it was in use a moment ago'))
+      server.close(() => resolve(undefined))
     })
   })
 }

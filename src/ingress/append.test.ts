@@ -317,8 +317,9 @@ test('stopping makes durable what was taken and takes nothing more', async (t) =
 /** A backlog that is over its limit while commits go on, so that it says to hold. */
 function heldBack(t: TestContext): { backlog: Backlog; log: HeldLog; appender: Appender } {
   const backlog = new Backlog(0)
-  backlog.add(0, 5, 1)
+  backlog.add(0, 0, 1)
   backlog.advance(0, 1)
+  backlog.add(0, 5, 1)
   assert(backlog.isHolding)
   const log = new HeldLog()
   const budget = new ByteBudget(64 * mebibyte)

@@ -6,17 +6,23 @@ function checkHolding(backlog: Backlog, expected: boolean): void {
   assert.equal(backlog.isHolding, expected)
 }
 
-test('holds past its limit while the workers make progress, and until they have caught up', () => {
+/** A backlog of 100 bytes whose workers have just persisted something. */
+function moving(): Backlog {
   const backlog = new Backlog(100)
+  backlog.add(9, 0, 1)
+  backlog.advance(9, 1)
+  return backlog
+}
+
+test('holds past its limit while the workers make progress, and until they have caught up', () => {
+  const backlog = moving()
   let releases = 0
   backlog.onRelease = () => releases++
-  backlog.advance(1, 0)
   backlog.add(1, 0, 60)
   checkHolding(backlog, false)
   backlog.add(1, 1, 60)
   backlog.add(2, 5, 60)
   checkHolding(backlog, true)
-  releases = 0
   backlog.advance(1, 1)
   checkHolding(backlog, true)
   assert.equal(releases, 0)
@@ -25,15 +31,31 @@ test('holds past its limit while the workers make progress, and until they have 
   assert.equal(releases, 1)
 })
 
-test('does not hold while nothing is persisted at all: the log takes what comes', () => {
+test('does not hold while nothing of it is persisted: the log takes what comes', () => {
   const backlog = new Backlog(100)
-  backlog.add(1, 0, 500)
+  backlog.add(1, 7, 500)
+  // What an earlier process left is being applied.
+  backlog.advance(1, 3)
   checkHolding(backlog, false)
 })
 
-test('a stall of the workers ends holding', async () => {
+test('what came while nothing was persisted does not stop ingress when the workers are back', () => {
   const backlog = new Backlog(100)
-  backlog.advance(1, 0)
+  for (let offset = 0; offset < 100; offset++) backlog.add(1, offset, 100)
+  backlog.advance(1, 10)
+  checkHolding(backlog, false)
+  backlog.add(1, 100, 700)
+  checkHolding(backlog, false)
+  backlog.add(1, 101, 200)
+  checkHolding(backlog, true)
+  backlog.advance(1, 100)
+  checkHolding(backlog, false)
+  backlog.add(1, 102, 7500)
+  checkHolding(backlog, true)
+})
+
+test('a stall of the workers ends holding', async () => {
+  const backlog = moving()
   backlog.add(1, 0, 500)
   checkHolding(backlog, true)
   // The backlog's own timer does not keep a process alive; this one does.
@@ -46,7 +68,7 @@ test('a stall of the workers ends holding', async () => {
 })
 
 test('a record that is persisted before its append is known here does not count', () => {
-  const backlog = new Backlog(100)
+  const backlog = moving()
   backlog.advance(1, 8)
   backlog.add(1, 7, 500)
   checkHolding(backlog, false)

@@ -10,9 +10,14 @@ import type { Offset } from '../log/log.ts'
  * Ingress and workers of one process share its cores, and ingress is the faster of the two: left
  * alone it would take the time that the workers need, and the log would grow without end. So past
  * `bytesMax` it holds what it has taken until the workers have caught up, and acknowledgements come
- * as fast as rows. Only while they do catch up, though: with the database away the log is there to
- * take what comes.
+ * as fast as rows. Only while they do catch up, though: with the database away, or while what an
+ * earlier process left is applied, the log is there to take what comes. What came meanwhile raises
+ * the limit, which then falls by a fifth of what is persisted: ingress goes on, a little slower than
+ * the workers, instead of standing still until they have caught up.
  */
+
+/** How fast the limit falls back to `bytesMax`, as a share of what is persisted. */
+const catchUpShare = 0.2
 
 /** Without a commit for this long, holding back helps nobody. */
 const stallMs = 2000
@@ -29,15 +34,21 @@ export class Backlog {
   private readonly appended = new Map<number, Appended[]>()
   private readonly persisted = new Map<number, Offset>()
   private bytes = 0
+  private limit: number
   private lastCommitAt = -Infinity
   private stallTimer: NodeJS.Timeout | undefined
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
+    this.limit = bytesMax
   }
 
   get isHolding(): boolean {
-    return this.bytes > this.bytesMax && performance.now() - this.lastCommitAt < stallMs
+    return this.bytes > this.limit && !this.isStalled
+  }
+
+  private get isStalled(): boolean {
+    return performance.now() - this.lastCommitAt >= stallMs
   }
 
   /** A record of this process is durable. */
@@ -48,17 +59,23 @@ export class Backlog {
     if (waiting) waiting.push({ offset, bytes })
     else this.appended.set(partition, [{ offset, bytes }])
     this.bytes += bytes
+    if (this.isStalled) this.limit = Math.max(this.limit, this.bytes)
     this.watch()
   }
 
   /** Everything of a partition before `next` is in PostgreSQL. */
   advance(partition: number, next: Offset): void {
     this.persisted.set(partition, next)
-    this.lastCommitAt = performance.now()
     const waiting = this.appended.get(partition) ?? []
     let done = 0
-    while (done < waiting.length && waiting[done].offset < next) this.bytes -= waiting[done++].bytes
-    if (done > 0) waiting.splice(0, done)
+    let bytes = 0
+    while (done < waiting.length && waiting[done].offset < next) bytes += waiting[done++].bytes
+    if (done > 0) {
+      waiting.splice(0, done)
+      this.bytes -= bytes
+      this.limit = Math.max(this.bytesMax, this.limit - bytes * catchUpShare)
+      this.lastCommitAt = performance.now()
+    }
     if (this.isHolding) this.watch()
     else this.onRelease()
   }

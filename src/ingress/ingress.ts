@@ -15,6 +15,8 @@ import { ingressRoutes } from './routes.ts'
 
 export interface IngressOptions {
   log: Log
+  /** Why the log is not to be appended to, besides its own reasons. */
+  doubt: () => string | undefined
   /** The one the HTTP server has as well. */
   budget: ByteBudget
   /** Where the workers share this process. */
@@ -36,9 +38,9 @@ export interface Ingress {
 }
 
 export async function openIngress(options: IngressOptions): Promise<Ingress> {
-  const { log, budget, backlog, lingerMs, receiptKey, dataDir, logger } = options
+  const { log, doubt, budget, backlog, lingerMs, receiptKey, dataDir, logger } = options
   const key = receiptKey === undefined ? await keyInDirectory(dataDir) : keyFromText(receiptKey)
   const appender = new Appender({ log, lingerMs, budget, backlog })
-  const routes = ingressRoutes({ log, appender, receipts: createReceipts(key), logger })
+  const routes = ingressRoutes({ log, doubt, appender, receipts: createReceipts(key), logger })
   return { routes, stop: () => appender.stop() }
 }

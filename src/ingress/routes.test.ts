@@ -45,6 +45,7 @@ async function run(t: TestContext, log: Log, budgetBytes = 2 ** 26): Promise<Run
   const dataDir = tmpdir()
   const ingress = await openIngress({
     log,
+    doubt: () => undefined,
     budget,
     backlog: undefined,
     lingerMs: 5,

@@ -18,6 +18,7 @@ import type { Receipts } from './receipt.ts'
 
 export interface IngressRoutesOptions {
   log: Log
+  doubt: () => string | undefined
   appender: Appender
   receipts: Receipts
   logger: Logger
@@ -37,13 +38,13 @@ export function ingressRoutes(options: IngressRoutesOptions): Route[] {
 }
 
 async function take(
-  { log, appender, receipts, logger }: IngressRoutesOptions,
+  { log, doubt, appender, receipts, logger }: IngressRoutesOptions,
   request: HttpRequest,
   batch: RequestBatch,
 ): Promise<HttpReply> {
   const started = performance.now()
   if (request.query.size > 0) return unknownParameters([...request.query.keys()].join(', '))
-  const reason = log.unavailable()
+  const reason = log.unavailable() ?? doubt()
   if (reason !== undefined) throw new LedgerError('LOG_UNAVAILABLE', reason)
 
   const parse = request.contentType === 'application/json' ? parseJson : parseProtobuf

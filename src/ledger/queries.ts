@@ -51,6 +51,11 @@ export class LedgerReader {
     this.#buckets = buckets
   }
 
+  /** Rejects with why a database does not answer. */
+  async check(): Promise<void> {
+    await Promise.all(this.#pools.map((pool) => pool.read('SELECT 1')))
+  }
+
   /** `undefined` when the account has no entry. */
   async summary(accountId: Uint8Array): Promise<AccountSummary | undefined> {
     const pool = await this.#poolOf(accountId)

@@ -12,9 +12,19 @@ export interface ReportOptions {
   lag: (() => { records: number; seconds: number }) | undefined
 }
 
-async function counts(): Promise<{ accepted: number; persisted: number }> {
-  const [accepted, persisted] = await Promise.all([metrics.accepted.get(), metrics.persisted.get()])
-  return { accepted: accepted.values[0].value, persisted: persisted.values[0].value }
+interface Counts {
+  accepted: number
+  persisted: number
+  duplicates: number
+}
+
+async function counts(): Promise<Counts> {
+  const [accepted, persisted, duplicates] = await Promise.all(
+    [metrics.accepted, metrics.persisted, metrics.duplicates].map(async (counter) => {
+      return (await counter.get()).values[0].value
+    }),
+  )
+  return { accepted, persisted, duplicates }
 }
 
 /** Starts logging; returns how to stop. */
@@ -26,6 +36,7 @@ export async function startReport({ logger, lag }: ReportOptions): Promise<() =>
     const seconds = (performance.now() - at) / 1000
     const accepted = Math.round((now.accepted - before.accepted) / seconds)
     const persisted = Math.round((now.persisted - before.persisted) / seconds)
+    const duplicates = Math.round((now.duplicates - before.duplicates) / seconds)
     before = now
     at = performance.now()
     const behind = lag?.()
@@ -35,6 +46,7 @@ export async function startReport({ logger, lag }: ReportOptions): Promise<() =>
         'accepted/s': accepted,
         ...(behind && {
           'persisted/s': persisted,
+          ...(duplicates > 0 && { 'duplicates/s': duplicates }),
           lagRecords: behind.records,
           lagSeconds: Math.round(behind.seconds * 1000) / 1000,
         }),

@@ -126,7 +126,5 @@ function noSuchAccount(accountId: string): HttpReply {
 }
 
 function json(body: Record<string, unknown>): HttpReply {
-  // A balance is out of date as soon as the next entry is applied.
-  const headers = { 'Cache-Control': 'no-store' }
-  return { status: 200, headers, contentType: 'application/json', body: JSON.stringify(body) }
+  return { status: 200, contentType: 'application/json', body: JSON.stringify(body) }
 }

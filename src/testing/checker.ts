@@ -178,7 +178,9 @@ function compareEnds(
     const owners = mine.map((row) => `${row.owner} epoch ${row.epoch}`).join(', ') || 'nobody'
     findings.add(
       reached > end ? 'checkpoint beyond' : 'checkpoint behind',
-      () => `partition ${partition}: expected ${end}, the log's end, found ${reached} (${owners})`,
+      () =>
+        `partition ${partition}: expected offset ${end}, the log's end, ` +
+        `found ${reached} (${owners})`,
     )
   }
 }

@@ -5,7 +5,7 @@
 // Absent: record bytes, SQL, HTTP.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { LedgerError, messageOf, reactionTo } from '../errors.ts'
+import { LedgerError, messageOf, reactionTo, type ErrorCode } from '../errors.ts'
 import type { Log, Membership } from '../log/log.ts'
 import { metrics } from '../observe/metrics.ts'
 import type { LogFormat, Logger } from '../observe/logger.ts'
@@ -53,6 +53,7 @@ export class Orchestrator {
   private readonly claimed = new Set<number>()
   private reclaimDelayMs = reclaimLeastMs
   private deaths = 0
+  private notOurLog: string | undefined
   private readonly stopped = new AbortController()
   private lags = new Map<number, Lag>()
   private lagTimer: NodeJS.Timeout | undefined
@@ -102,6 +103,14 @@ export class Orchestrator {
     if (this.assigned === undefined) reasons.push('no partitions have been assigned yet')
     else if (waiting > 0) reasons.push(`${waiting} partitions are not claimed yet`)
     return reasons
+  }
+
+  /**
+   * Why the log is not the one, or not all of the one, that the checkpoints were made with: what is
+   * appended to it now could be taken for applied one day.
+   */
+  get logDoubt(): string | undefined {
+    return this.notOurLog
   }
 
   /** Partitions this process works on; none that is halted, since its checkpoint is in doubt. */
@@ -203,7 +212,8 @@ export class Orchestrator {
         this.receive(slot, message)
       },
       fault: (slot, partition, error) => {
-        if (this.workerOf.get(partition) === slot.worker) this.halt([partition], error.message)
+        if (this.workerOf.get(partition) !== slot.worker) return
+        this.halt([partition], error.code, error.message)
       },
       received: (partition, offset, timestamp) => {
         this.lagMeter.received(partition, offset, timestamp)
@@ -246,7 +256,7 @@ export class Orchestrator {
       case 'halted': {
         const ours = message.partitions.filter((one) => this.workerOf.get(one) === slot.worker)
         slot.forget(ours)
-        this.halt(ours, message.reason)
+        this.halt(ours, message.code, message.reason)
         break
       }
       case 'database':
@@ -277,7 +287,10 @@ export class Orchestrator {
     this.options.onCommitted(partition, offset)
   }
 
-  private halt(partitions: readonly number[], reason: string): void {
+  private halt(partitions: readonly number[], code: ErrorCode, reason: string): void {
+    if (code === 'OFFSET_BEYOND_END' || code === 'LOG_IDENTITY_CHANGED') {
+      this.notOurLog = reason
+    }
     this.options.logger.error({ partitions, reason }, 'partitions halted: an operator must act')
     for (const partition of partitions) this.halted.set(partition, reason)
     this.notify()

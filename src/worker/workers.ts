@@ -94,6 +94,10 @@ export class Workers {
     return this.started ? this.orchestrator.reasons() : ['workers wait for their databases']
   }
 
+  get logDoubt(): string | undefined {
+    return this.orchestrator.logDoubt
+  }
+
   get lagRecords(): number {
     return this.orchestrator.lagRecords
   }
