@@ -74,6 +74,10 @@ export class Client {
     }
   }
 
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
   close(): void {
     this.#closed = true
     this.#agent.destroy()

@@ -15,8 +15,7 @@ export interface LoadOptions {
   random: Random
   /**
    * Share of the batches that a client gives up after one request without an answer, as a client
-   * that crashed would;
-   * the others are sent again until they are answered.
+   * that crashed would; the others are sent again until they are answered.
    */
   abandonShare: number
   /** How long each client pauses between two batches. */
@@ -36,7 +35,8 @@ export function startLoad(options: LoadOptions): RunningLoad {
   const { clients, generator, random, abandonShare, paceMs = 0, contentsMax = Infinity } = options
   const stopped = new AbortController()
   const work = async (client: Client): Promise<void> => {
-    while (!stopped.signal.aborted && generator.history.count < contentsMax) {
+    const goesOn = (): boolean => !stopped.signal.aborted && !client.isClosed
+    while (goesOn() && generator.history.count < contentsMax) {
       const batch = generator.batch(contentsMax - generator.history.count)
       if (random.chance(abandonShare)) await client.send(batch)
       else await client.deliver(batch)

@@ -55,10 +55,11 @@ function crashesOfTheProgram(log: LogKind): void {
           assert.equal((await program.awaitEnd()).signal, 'SIGKILL', program.story())
           await setting.assertNothingWrong()
         }
+        await setting.assertAppliedIsCheckpoint()
         const program = setting.start(...ownPartitions)
         await load.stop()
         await setting.assertAllKept()
-        assert.equal((await program.stop()).code, 0, program.story())
+        await setting.assertStops(program)
       })
     }
 
@@ -77,33 +78,53 @@ function crashesOfTheProgram(log: LogKind): void {
       const program = setting.start(...ownPartitions)
       await load.stop()
       await setting.assertAllKept()
-      assert.equal((await program.stop()).code, 0, program.story())
+      await setting.assertStops(program)
     })
   })
 }
 
 /** The default of a newcomer: the program keeps its PostgreSQL, and finds it again. */
 export function describeCrashesWithOwnPostgres(): void {
-  test(`nothing is lost or doubled when the program is killed and finds its PostgreSQL`, async () => {
-    const setting = await Setting.open({ log: 'embedded', databases: 0, shape, clients: 4 })
-    try {
+  describe('with a PostgreSQL of its own', () => {
+    let setting: Setting
+    before(async () => {
+      setting = await Setting.open({ log: 'embedded', databases: 0, shape, clients: 4 })
       await setting.startReady().then((program) => program.stop())
+    })
+    after(() => setting.close())
+
+    function killPostgres(): void {
+      for (const pid of postmasterPids(setting.directory)) kill(pid, 'SIGKILL')
+    }
+
+    test('nothing is lost or doubled when the program is killed and finds it again', async () => {
       const load = setting.startLoad()
       for (let i = 0; i < ownKills * 2; i++) {
         const program = await setting.startReady()
-        await delay(setting.random.between(0, 1500))
+        await delay(setting.random.between(0, 1000))
         program.kill('SIGKILL')
         // Every other time PostgreSQL dies with it, and takes unwritten commits along.
-        if (i % 2 === 1) for (const pid of postmasterPids(setting.directory)) kill(pid, 'SIGKILL')
+        if (i % 2 === 1) killPostgres()
         await program.exited
       }
       const program = await setting.startReady()
       await load.stop()
       await setting.assertAllKept()
-      assert.equal((await program.stop()).code, 0, program.story())
-    } finally {
-      await setting.close()
-    }
+      await setting.assertStops(program)
+    })
+
+    test('nothing is lost or doubled when PostgreSQL is killed and started again', async () => {
+      const program = await setting.startReady()
+      const load = setting.startLoad()
+      for (let i = 0; i < ownKills; i++) {
+        await delay(setting.random.between(100, 1000))
+        killPostgres()
+        await setting.databasesAnswer()
+      }
+      await load.stop()
+      await setting.assertAllKept()
+      await setting.assertStops(program)
+    })
   })
 }
 
@@ -125,7 +146,7 @@ function crashesOfPostgres(log: LogKind): void {
         }
         await load.stop()
         await setting.assertAllKept()
-        assert.equal((await program.stop()).code, 0, program.story())
+        await setting.assertStops(program)
       } finally {
         await setting.close()
       }

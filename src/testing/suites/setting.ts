@@ -5,10 +5,13 @@
 // Absent: what is killed when (the suites).
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client as Database } from 'pg'
+import { openEmbeddedLog } from '../../log/embedded.ts'
 import { auditLog } from '../audit.ts'
 import { assertClean, check, checkEventually, type CheckReport } from '../checker.ts'
+import { countEntries } from '../checker-tables.ts'
 import { Client } from '../client.ts'
 import { Generator, type LoadShape } from '../generate.ts'
 import { temporaryDirectory } from '../guard.ts'
@@ -35,6 +38,14 @@ export interface SettingOptions {
 }
 
 const topic = 'proof'
+
+/** A server that writes asynchronous commits as late as it may, so that a kill takes many along. */
+const forgetful = {
+  wal_writer_delay: '10s',
+  wal_writer_flush_after: '1GB',
+  wal_buffers: '64MB',
+}
+
 const defaultSeed = 20_260_101
 
 /** `node SUITE.test.js --seed=N` runs the suite with other chances. */
@@ -58,7 +69,7 @@ export class Setting {
 
   static async open(options: SettingOptions): Promise<Setting> {
     const [postgres, kafka] = await Promise.all([
-      options.databases > 0 ? startTestPostgres() : undefined,
+      options.databases > 0 ? startTestPostgres({ settings: forgetful }) : undefined,
       options.log === 'kafka' ? startTestKafka() : undefined,
     ])
     const databases: string[] = []
@@ -148,6 +159,21 @@ export class Setting {
   }
 
   /**
+   * SIGTERM, exit code 0, and on the embedded log, which then can be opened, checkpoints exactly at
+   * its end.
+   */
+  async assertStops(program: Program): Promise<void> {
+    assert.equal((await program.stop()).code, 0, program.story())
+    if (this.log !== 'embedded' || this.#postgres === undefined) return
+    const { databases, history, directory } = this
+    const log = await openEmbeddedLog({ directory: join(directory, 'log'), diskBytesMax: 2 ** 32 })
+    const ranges = await log.ranges(Array.from({ length: 128 }, (_, partition) => partition))
+    await log.close()
+    const logEnds = new Map([...ranges].map(([partition, { next }]) => [partition, next]))
+    assertClean(await check({ databases, history, logEnds }))
+  }
+
+  /**
    * The tables must be what the log holds below the checkpoints, no record more or less. While
    * nobody writes them, at any point of progress; only where the log can be read from outside.
    */
@@ -155,6 +181,20 @@ export class Setting {
     if (this.#kafka === undefined) return
     await this.#awaitQuiet()
     assertClean(await auditLog(this.databases, await topicRecords(this.#kafka.brokers, topic)))
+  }
+
+  /** Resolves when every database takes connections. */
+  async databasesAnswer(timeoutMs = 20_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs
+    for (;;) {
+      try {
+        await countEntries(this.databases)
+        return
+      } catch (error) {
+        if (Date.now() > deadline) throw error
+        await delay(50)
+      }
+    }
   }
 
   async close(): Promise<void> {
