@@ -41,7 +41,7 @@ export class LedgerReader {
   readonly #pools: readonly ReadPool[]
   readonly #buckets: number
   /** Databases that were seen to be what they are taken for. */
-  readonly #known = new Set<ReadPool>()
+  readonly #known = new Set<number>()
 
   constructor({ databaseUrls, buckets, logger }: LedgerReaderOptions) {
     const onLost = ({ message }: Error) =>
@@ -51,9 +51,9 @@ export class LedgerReader {
     this.#buckets = buckets
   }
 
-  /** Rejects with why a database does not answer. */
+  /** Rejects with why a database does not answer, or is not the one to ask. */
   async check(): Promise<void> {
-    await Promise.all(this.#pools.map((pool) => pool.read('SELECT 1')))
+    await Promise.all(this.#pools.map((_, databaseIndex) => this.#expectLayoutOf(databaseIndex)))
   }
 
   /** `undefined` when the account has no entry. */
@@ -91,15 +91,18 @@ export class LedgerReader {
   async #poolOf(accountId: Uint8Array): Promise<ReadPool> {
     const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
     const bucket = bucketOf(partitionOf(view, 0), this.#buckets)
-    const layout = { buckets: this.#buckets, databases: this.#pools.length }
-    const databaseIndex = databaseOf(bucket, layout)
+    const databases = this.#pools.length
+    const databaseIndex = databaseOf(bucket, { buckets: this.#buckets, databases })
+    if (!this.#known.has(databaseIndex)) await this.#expectLayoutOf(databaseIndex)
+    return this.#pools[databaseIndex]
+  }
+
+  async #expectLayoutOf(databaseIndex: number): Promise<void> {
     const pool = this.#pools[databaseIndex]
-    if (!this.#known.has(pool)) {
-      const [found] = await pool.read<Layout>(layoutSql)
-      expectLayout(pool.where, { ...layout, databaseIndex }, found)
-      this.#known.add(pool)
-    }
-    return pool
+    const [found] = await pool.read<Layout>(layoutSql)
+    const databases = this.#pools.length
+    expectLayout(pool.where, { buckets: this.#buckets, databases, databaseIndex }, found)
+    this.#known.add(databaseIndex)
   }
 }
 

@@ -204,6 +204,7 @@ test('databases that do not divide the accounts as told are no reason to deny an
   ]
   for (const other of others) {
     const misled = new LedgerReader({ ...other, logger })
+    await assert.rejects(misled.check(), { code: 'LAYOUT_MISMATCH' })
     for (const accountId of accounts) {
       await assert.rejects(get(`/v1/accounts/${accountId}`, misled), { code: 'LAYOUT_MISMATCH' })
       const list = get(`/v1/accounts/${accountId}/transactions`, misled)
