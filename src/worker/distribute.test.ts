@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
+import { databaseOf } from '../ledger/buckets.ts'
 import { bucketOf } from '../record/partition.ts'
-import { databaseOfBucket, databaseOfWorker, distribute, type Layout } from './distribute.ts'
+import { databaseOfWorker, distribute, type Layout } from './distribute.ts'
 
 const layout = fc
   .record({ bits: fc.nat(7), databases: fc.integer({ min: 1, max: 8 }), extra: fc.nat(8) })
@@ -21,7 +22,7 @@ test('each partition has exactly one worker, and that worker writes to its datab
       shares.forEach((share, worker) => {
         for (const partition of share) {
           const bucket = bucketOf(partition, shape.buckets)
-          assert.equal(databaseOfBucket(bucket, shape), databaseOfWorker(worker, shape))
+          assert.equal(databaseOf(bucket, shape), databaseOfWorker(worker, shape))
         }
       })
     }),

@@ -3,17 +3,13 @@
 // Out: a list of partitions for each worker.
 // Absent: who owns what among processes (log/ membership and the checkpoints decide).
 
+import { databaseOf } from '../ledger/buckets.ts'
 import { bucketOf } from '../record/partition.ts'
 
 export interface Layout {
   workers: number
   buckets: number
   databases: number
-}
-
-/** Bucket i of B lives on database ⌊i·n/B⌋. */
-export function databaseOfBucket(bucket: number, layout: Layout): number {
-  return Math.floor((bucket * layout.databases) / layout.buckets)
 }
 
 /**
@@ -34,7 +30,7 @@ export function distribute(partitions: readonly number[], layout: Layout): numbe
     const workers = shares.filter((_, worker) => databaseOfWorker(worker, layout) === database)
     const own = partitions
       .map((partition) => ({ partition, bucket: bucketOf(partition, layout.buckets) }))
-      .filter(({ bucket }) => databaseOfBucket(bucket, layout) === database)
+      .filter(({ bucket }) => databaseOf(bucket, layout) === database)
       .sort((a, b) => a.bucket - b.bucket || a.partition - b.partition)
     own.forEach(({ partition }, rank) => {
       workers[Math.floor((rank * workers.length) / own.length)].push(partition)
