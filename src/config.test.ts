@@ -76,6 +76,7 @@ test('roles that would lose sight of each other are refused', () => {
   checkRefused(['--role', 'query'], '--database-url')
   checkRefused(['--brokers', 'k:9092'], '--database-url')
   checkRefused(['--partitions', '0-63'], '--partitions', 'embedded log')
+  config(['--partitions', '0-127'])
   config(['--role', 'ingress', '--brokers', 'k:9092'])
   config(['--role', 'worker', ...external])
 })

@@ -21,6 +21,7 @@ import {
 import { LedgerError } from './errors.ts'
 import { requestBodyBytesMax, inflightBytesMax } from './limits.ts'
 import type { LogFormat } from './observe/logger.ts'
+import { partitionCount } from './record/layout.ts'
 import { crashPoints } from './testing/crash.ts'
 
 export interface Config {
@@ -161,7 +162,8 @@ function checkTogether(config: Config): void {
     const expected = 'a PostgreSQL URL, because processes that share a log share their databases'
     invalid('database-url', expected, 'none')
   }
-  if (config.brokers === undefined && config.partitions !== undefined) {
+  const some = (config.partitions?.length ?? partitionCount) < partitionCount
+  if (config.brokers === undefined && some) {
     invalid('partitions', 'all of them on the embedded log, which nobody else reads', 'some')
   }
   if (config.bodyBytesMax > config.inflightBytesMax) {
