@@ -12,9 +12,8 @@
  * - `halt`: going on would lose or double money; stop this partition and say so until an operator
  *   acts.
  * - `yield`: somebody else owns the partition now; stop writing it.
- * - `refuse`: this request or record cannot be taken; the next one may.
  */
-export type Reaction = 'exit' | 'retry' | 'halt' | 'yield' | 'refuse'
+export type Reaction = 'exit' | 'retry' | 'halt' | 'yield'
 
 const reactions = {
   /** A flag or variable has a value that cannot work. */
@@ -60,10 +59,6 @@ const reactions = {
   RECORD_TOO_LARGE: 'halt',
   /** Another process claimed the partition. */
   FENCED: 'yield',
-  /** A request is malformed. */
-  REQUEST_INVALID: 'refuse',
-  /** A log record's bytes are not a TransactionBatch of this partition. */
-  RECORD_INVALID: 'refuse',
   /** More requests are under way than `--max-inflight` allows; nothing was taken. */
   OVERLOADED: 'retry',
   /** The process is stopping, and takes nothing more. */

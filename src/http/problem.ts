@@ -37,7 +37,6 @@ export function problem(
 }
 
 const titles: Partial<Record<ErrorCode, readonly [status: number, title: string]>> = {
-  REQUEST_INVALID: [400, 'Invalid request'],
   LOG_FULL: [503, 'Log full'],
   LOG_UNAVAILABLE: [503, 'Log unavailable'],
   DATABASE_UNAVAILABLE: [503, 'Database unavailable'],
