@@ -52,6 +52,8 @@ export interface Config {
   logLevel: string
   logFormat: LogFormat
   crashAt: string | undefined
+  /** Rows a second of a bucket; Infinity for never. */
+  openLeafRate: number
 }
 
 export type Command = { kind: 'run'; config: Config } | { kind: 'help' } | { kind: 'version' }
@@ -125,6 +127,7 @@ function check(values: Values): Config {
     partitions: values.partitions === undefined ? undefined : parsePartitions(values.partitions),
     workers: Math.max(parseInteger('workers', workers, 1, 64), databaseUrls.length),
     buckets,
+    openLeafRate: parseOpenLeafRate(text('open-leaf-rate')),
     lingerMs: parseInteger('linger', text('linger'), 0, 1000),
     bodyBytesMax: parseBytes('max-body', text('max-body'), 1024, requestBodyBytesMax * 32),
     inflightBytesMax: parseBytes(
@@ -215,6 +218,12 @@ function parseBuckets(text: string): number {
   return invalid('buckets', 'a power of two from 1 to 128', JSON.stringify(text))
 }
 
+function parseOpenLeafRate(text: string): number {
+  if (text === 'off') return Infinity
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  return invalid('open-leaf-rate', 'rows a second, or off', JSON.stringify(text))
+}
+
 function parseName(flag: FlagName, text: string): string {
   if (/^[a-zA-Z0-9._-]{1,249}$/.test(text)) return text
   return invalid(
@@ -270,6 +279,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     ...(config.partitions ? { partitions: config.partitions.join(',') } : {}),
     workers: config.workers,
     buckets: config.buckets,
+    'open-leaf-rate': config.openLeafRate === Infinity ? 'off' : config.openLeafRate,
     linger: config.lingerMs,
     'max-body': config.bodyBytesMax,
     'max-inflight': config.inflightBytesMax,

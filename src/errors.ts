@@ -55,6 +55,8 @@ const reactions = {
   PARTITION_COUNT_CHANGED: 'halt',
   /** A partition that was claimed has no checkpoint any more. */
   CHECKPOINT_GONE: 'halt',
+  /** A leaf holds a key twice, so that its unique index cannot be built. */
+  KEY_VIOLATED: 'halt',
   /** A log record is larger than a worker can hold; no ingress writes such a record. */
   RECORD_TOO_LARGE: 'halt',
   /** Another process claimed the partition. */

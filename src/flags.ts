@@ -88,6 +88,12 @@ export const flags = [
     help: 'Hash buckets of the tables: a power of two up to 128; fixed once they are created.',
   },
   {
+    name: 'open-leaf-rate',
+    value: 'ROWS|off',
+    fallback: '10000',
+    help: 'Rows a second of a bucket from which keys are built leaf by leaf, not row by row.',
+  },
+  {
     name: 'linger',
     value: 'MS',
     fallback: '5',

@@ -39,6 +39,15 @@ export const readBytes = 2 * mebibyte
 /** Most rows in one flush. */
 export const flushRowsMax = 262_144
 
+/** Rows for which an open leaf is meant: its key is built in about half a second. */
+export const openLeafRows = 384 * kibibyte
+
+/** Slots of the set that remembers the keys of an open leaf, 4 bytes each; a power of two. */
+export const keySetSlots = 1024 * kibibyte
+
+/** Most keys in it: past this, looking one up takes too long, and the leaf is sealed. */
+export const keySetKeysMax = 0.75 * keySetSlots
+
 /**
  * PostgreSQL binary COPY row: INT16 4, then INT32 length and value of account_id, id, amount,
  * created_at.
@@ -62,6 +71,7 @@ export const timestampMax = 8_640_000_000_000_000
 export const flushQuarantineMax = 64
 
 assert.equal(rowBytes, 66)
+assert(openLeafRows * 2 <= keySetKeysMax, 'the load may double while a leaf is open')
 assert(slabBytes <= recordBytesMax, 'a slab must be a record a worker can take')
 assert(recordBytesMax * 4 <= ringBytes, 'a ring must hold several of the largest records')
 assert(readBytes >= recordBytesMax, 'a read must be able to return the largest record')

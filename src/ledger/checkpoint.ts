@@ -163,6 +163,12 @@ function checkpointOf(row: Row): Checkpoint {
   }
 }
 
+/** Whole numbers as the text of a PostgreSQL array, quoted. */
+export function arrayLiteral(values: readonly number[]): string {
+  for (const value of values) assert(Number.isSafeInteger(value) && value >= 0, `${value}`)
+  return `'{${values.join(',')}}'`
+}
+
 export function assertPartition(partition: number): void {
   assert(
     Number.isSafeInteger(partition) && partition >= 0 && partition < partitionCount,

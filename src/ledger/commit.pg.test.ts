@@ -235,7 +235,7 @@ test('a row in a bucket that is not its own is a bug, and nothing of its flush i
   const one = entry(1n)
   const flush = flushOf([one], await readCheckpoints(connection, everyPartition))
   const bucket = (bucketOfEntry(one) + 1) % testLayout.buckets
-  const rows = { bucket, copy: copyData([one]), rows: 1, mayRepeat: false }
+  const rows = { bucket, copy: copyData([one]), rows: 1, mayRepeat: false, isOpen: false }
   await assert.rejects(commitFlush(connection, { ...flush, buckets: [rows] }), {
     code: '23514',
     message: /violates partition constraint/,

@@ -11,7 +11,7 @@ import { copyIn } from '../postgres/copy.ts'
 import { sqlState } from '../postgres/retry.ts'
 import { crashPoint } from '../testing/crash.ts'
 import { bucketTable } from './buckets.ts'
-import { assertPartition, readCheckpoints } from './checkpoint.ts'
+import { arrayLiteral, assertPartition, readCheckpoints } from './checkpoint.ts'
 import type { BucketRows, CheckpointStep, Flush, FlushOutcome, QuarantinedRecord } from './flush.ts'
 import { mergeBucket, type MergeCounts } from './merge.ts'
 
@@ -32,6 +32,10 @@ export async function commitFlush(connection: Connection, flush: Flush): Promise
     crashPoint('before-copy')
     for (const record of flush.quarantined) await quarantine(connection, record)
     const counts = await writeBuckets(connection, flush.buckets)
+    if (typeof counts === 'number') {
+      await connection.execute('ROLLBACK')
+      return { kind: 'unsealed', bucket: counts }
+    }
     crashPoint('after-copy')
     crashPoint('before-commit')
     const { command } = await connection.execute('COMMIT')
@@ -58,10 +62,6 @@ async function moveCheckpoints(
   connection: Connection,
   steps: readonly CheckpointStep[],
 ): Promise<boolean> {
-  const list = (values: readonly number[]) => {
-    for (const value of values) assert(Number.isSafeInteger(value) && value >= 0, `${value}`)
-    return `'{${values.join(',')}}'`
-  }
   const partitions = steps.map(({ partition }) => partition)
   partitions.forEach(assertPartition)
   assert(steps.length > 0, 'a flush moves at least one checkpoint')
@@ -71,10 +71,10 @@ async function moveCheckpoints(
     SET LOCAL synchronous_commit = off;
     UPDATE ledger.checkpoints AS c SET next_offset = s.target, updated_at = now()
     FROM unnest(
-      ${list(partitions)}::int[],
-      ${list(steps.map(({ from }) => from))}::bigint[],
-      ${list(steps.map(({ to }) => to))}::bigint[],
-      ${list(steps.map(({ epoch }) => epoch))}::bigint[]
+      ${arrayLiteral(partitions)}::int[],
+      ${arrayLiteral(steps.map(({ from }) => from))}::bigint[],
+      ${arrayLiteral(steps.map(({ to }) => to))}::bigint[],
+      ${arrayLiteral(steps.map(({ epoch }) => epoch))}::bigint[]
     ) AS s (partition, source, target, epoch)
     WHERE c.partition = s.partition AND c.next_offset = s.source AND c.epoch = s.epoch`)
   return results[2]?.count === steps.length
@@ -104,12 +104,12 @@ type RowCounts = MergeCounts & { mergedBuckets: number[] }
 /**
  * Each bucket goes straight into its table behind a savepoint, so that a key which is there already
  * sends only this bucket the slow way. The savepoint travels with the COPY and costs nothing
- * measurable (bench/copy.mjs).
+ * measurable (bench/copy.mjs). Returns the number of a bucket that must be sealed first.
  */
 async function writeBuckets(
   connection: Connection,
   buckets: readonly BucketRows[],
-): Promise<RowCounts> {
+): Promise<RowCounts | number> {
   const total: RowCounts = { inserted: 0, duplicates: 0, conflicts: 0, mergedBuckets: [] }
   let savepoint = 'SAVEPOINT bucket'
   for (const rows of buckets) {
@@ -121,6 +121,7 @@ async function writeBuckets(
         continue
       }
     }
+    if (rows.isOpen) return rows.bucket
     const counts = await mergeBucket(connection, rows)
     total.inserted += counts.inserted
     total.duplicates += counts.duplicates
@@ -152,13 +153,13 @@ async function copyBucket(
 
 /**
  * While a day leaf is being attached, a COPY that began before may route a row of that day to the
- * default leaf, which no longer takes it. The next attempt finds the new leaf. Any other row that
- * does not fit its table is a bug.
+ * default leaf, which no longer takes it; so it is with the leaves of a day and its rest. The next
+ * attempt finds the new leaf. Any other row that does not fit its table is a bug.
  */
 function leafRace(connection: Connection, error: unknown): LedgerError | undefined {
   if (sqlState(error) !== '23514') return undefined
   const { table } = error as { table?: string }
-  if (table === undefined || !table.endsWith('_default')) return undefined
-  const message = `${connection.where}: a day leaf was created beside ${table} during the flush.`
+  if (table === undefined || !/_(default|rest)$/.test(table)) return undefined
+  const message = `${connection.where}: a leaf was created beside ${table} during the flush.`
   return new LedgerError('DATABASE_UNAVAILABLE', message, { cause: error })
 }

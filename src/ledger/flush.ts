@@ -24,6 +24,11 @@ export interface BucketRows {
    * False is a hint only; a unique violation leads there as well.
    */
   mayRepeat: boolean
+  /**
+   * The bucket has leaves that have no key yet. The writer has seen to it that these rows repeat
+   * nothing there; what cannot be copied has to wait until the leaves are sealed.
+   */
+  isOpen: boolean
 }
 
 /** A log record that could not be decoded, kept whole. */
@@ -58,6 +63,8 @@ export interface Checkpoint {
  *   an earlier flush).
  * - `stale`: nothing was written, because a checkpoint was not where the flush expected it;
  *   `checkpoints` is what PostgreSQL says now of the partitions in `steps`.
+ * - `unsealed`: nothing was written, because rows of this bucket have to be merged and it has open
+ *   leaves.
  */
 export type FlushOutcome =
   | {
@@ -68,3 +75,4 @@ export type FlushOutcome =
       mergedBuckets: readonly number[]
     }
   | { kind: 'stale'; checkpoints: readonly Checkpoint[] }
+  | { kind: 'unsealed'; bucket: number }

@@ -1,21 +1,21 @@
-// Day leaves: the range partitions of each bucket, created before the first id of their day
-// arrives.
+// Days: the range partitions of each bucket, created before the first id of their day arrives.
 // In:  the buckets of a database, and a span of days.
 // Out: tables.
-// Absent: detaching old leaves, deciding when to call this (worker/).
+// Absent: leaves within a day (open-leaves.ts), detaching old days, deciding when to call this
+//         (worker/).
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LedgerError } from '../errors.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { databaseError, sqlState } from '../postgres/retry.ts'
-import { bucketTable, bucketsOf, defaultLeafTable } from './buckets.ts'
+import { bucketTable, bucketsOf, defaultLeafTable, leafIndexesSql } from './buckets.ts'
 import { readLayout } from './migrate.ts'
 
-const dayMilliseconds = 86_400_000
+export const dayMilliseconds = 86_400_000
 
 /** Sessions that create the same bucket's leaves do so one after the other. */
-const leafLock = 0x1ed6e8
+export const leafLock = 0x1ed6e8
 
 export interface LeafSpan {
   /** Any instant of the first day (UTC). */
@@ -61,7 +61,7 @@ export async function ensureLeaves(
   const skipped: SkippedLeaf[] = []
   for (const bucket of bucketsOf(layout)) {
     for (const day of daysOf(span)) {
-      if (existing.has(leafTable(bucket, day))) continue
+      if (existing.has(dayTable(bucket, day))) continue
       const reason = await createLeaf(connection, bucket, day)
       if (reason !== undefined) skipped.push({ bucket, day: isoDay(day), reason })
     }
@@ -76,8 +76,13 @@ export async function ensureLeaves(
 }
 
 /** Table of a bucket's day, qualified. `day` is the day's first millisecond. */
-function leafTable(bucket: number, day: number): string {
+export function dayTable(bucket: number, day: number): string {
   return `${bucketTable(bucket)}_${isoDay(day).replaceAll('-', '')}`
+}
+
+/** The leaf for ids of a day that belong to no other leaf of it: all of them under ordinary load. */
+export function restLeafTable(bucket: number, day: number): string {
+  return `${dayTable(bucket, day)}_rest`
 }
 
 /** The lowest id whose first 48 bits, where UUIDv7 has its Unix milliseconds, are this instant. */
@@ -99,7 +104,7 @@ function isoDay(day: number): string {
 async function existingTables(connection: Connection): Promise<Set<string>> {
   const rows = await connection.query<{ name: string }>(
     `SELECT 'ledger.' || relname AS name FROM pg_class
-     WHERE relnamespace = 'ledger'::regnamespace AND relispartition AND relkind = 'r'`,
+     WHERE relnamespace = 'ledger'::regnamespace AND relispartition AND relkind IN ('r', 'p')`,
   )
   return new Set(rows.map(({ name }) => name))
 }
@@ -139,7 +144,8 @@ async function createLeaf(
  * or lost machine), PostgreSQL ends the session, and with it the lock.
  */
 async function createLeafOnce(connection: Connection, bucket: number, day: number): Promise<void> {
-  const leaf = leafTable(bucket, day)
+  const table = dayTable(bucket, day)
+  const rest = restLeafTable(bucket, day)
   await connection.script(`
     BEGIN;
     SET LOCAL lock_timeout = '500ms';
@@ -148,12 +154,14 @@ async function createLeafOnce(connection: Connection, bucket: number, day: numbe
     SELECT pg_advisory_xact_lock(${leafLock}, ${bucket})`)
   const found = await connection.queryOne<{ exists: boolean }>(
     `SELECT to_regclass($1) IS NOT NULL AS exists`,
-    [leaf],
+    [table],
   )
   if (found?.exists !== true) {
     await connection.script(`
-      CREATE TABLE ${leaf} (LIKE ${defaultLeafTable(bucket)} INCLUDING ALL);
-      ALTER TABLE ${bucketTable(bucket)} ATTACH PARTITION ${leaf}
+      CREATE TABLE ${table} (LIKE ${defaultLeafTable(bucket)}) PARTITION BY RANGE (id);
+      CREATE TABLE ${rest} PARTITION OF ${table} DEFAULT;
+      ${leafIndexesSql(rest)}
+      ALTER TABLE ${bucketTable(bucket)} ATTACH PARTITION ${table}
         FOR VALUES FROM ('${lowestIdAt(day)}') TO ('${lowestIdAt(day + dayMilliseconds)}')`)
   }
   await connection.execute('COMMIT')

@@ -22,6 +22,8 @@ export interface MergeCounts {
  * is new, and what stands in the ledger with another amount becomes a conflict: once for each
  * amount, however often it is replayed.
  *
+ * Every leaf that the rows may belong to must have its key: it finds the repetitions.
+ *
  * The temporary table has no statistics, and PostgreSQL would gladly hash or sort the whole bucket
  * to join with it: only looking keys up is left to it.
  */
@@ -45,7 +47,7 @@ export async function mergeBucket(
     INSERT INTO ${table} (account_id, id, amount, created_at)
     SELECT DISTINCT ON (account_id, id) account_id, id, amount, created_at
     FROM pg_temp.incoming ORDER BY account_id, id, ctid
-    ON CONFLICT (account_id, id) DO NOTHING`)
+    ON CONFLICT DO NOTHING`)
   const conflicts = inserted === rows ? 0 : await recordConflicts(connection, table)
   await connection.execute('DROP TABLE pg_temp.incoming')
   return { inserted, duplicates: rows - inserted - conflicts, conflicts }

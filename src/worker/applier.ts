@@ -7,14 +7,22 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf, reactionTo, type ErrorCode, type LedgerError } from '../errors.ts'
 import { claim, readCheckpoints } from '../ledger/checkpoint.ts'
 import { commitFlush } from '../ledger/commit.ts'
-import type { Checkpoint, CheckpointStep, Flush, QuarantinedRecord } from '../ledger/flush.ts'
+import type {
+  Checkpoint,
+  CheckpointStep,
+  Flush,
+  FlushOutcome,
+  QuarantinedRecord,
+} from '../ledger/flush.ts'
 import { flushQuarantineMax, flushRowsMax, timestampMax, timestampMin } from '../limits.ts'
 import type { Logger } from '../observe/logger.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
 import { faultText } from '../record/fault.ts'
 import { entryBytes } from '../record/layout.ts'
+import { bucketOf } from '../record/partition.ts'
 import { crashPoint } from '../testing/crash.ts'
 import { HeldPartitions } from './held.ts'
+import { OpenBuckets } from './open-buckets.ts'
 import { slice, type FromWorker, type ThreadOptions, type ToWorker } from './protocol.ts'
 import { RepeatWatch } from './repeats.ts'
 import { RowEncoder } from './rows.ts'
@@ -38,6 +46,8 @@ interface Prepared {
 const flushBytesMax = flushRowsMax * entryBytes
 const retryLeastMs = 50
 const retryMostMs = 2000
+/** After this long without work, open leaves are sealed. */
+const idleMs = 2000
 
 // A flush is prepared from the head of the queue, and the head is dropped only when its outcome is
 // known. So whatever fails in between, preparing again skips what PostgreSQL has and takes the
@@ -48,6 +58,7 @@ export class Applier {
   private readonly held = new HeldPartitions()
   private readonly encoder: RowEncoder
   private readonly repeats: RepeatWatch
+  private readonly open: OpenBuckets
   private readonly ring: Uint8Array
   private toClaim = new Set<number>()
   private connection: Connection | undefined
@@ -61,6 +72,7 @@ export class Applier {
     this.options = options
     this.encoder = new RowEncoder(options.ring, options.buckets)
     this.repeats = new RepeatWatch(options.buckets)
+    this.open = new OpenBuckets({ ...options, rate: options.openLeafRate })
     this.ring = new Uint8Array(options.ring)
   }
 
@@ -98,18 +110,26 @@ export class Applier {
         await this.react(error, failures++)
       }
     }
+    await this.open.close()
     await this.connection?.close()
   }
 
   private nextMessage(): Promise<void> {
     return new Promise((resolve) => {
-      this.wake = resolve
+      const idle = this.open.hasOpenLeaves
+        ? setInterval(() => this.open.sealIdle(), idleMs)
+        : undefined
+      this.wake = () => {
+        clearInterval(idle)
+        resolve()
+      }
     })
   }
 
   private async work(): Promise<void> {
     const connection = (this.connection ??= await this.connectAgain())
     if (this.toClaim.size > 0) await this.claim(connection)
+    if (this.open.isDoubtful) await this.open.sealDoubtful(connection, this.held.partitions)
     const prepared = this.prepare()
     if (prepared) await this.commit(connection, prepared)
   }
@@ -120,6 +140,7 @@ export class Applier {
     const { code, message } = error as LedgerError
     const connection = this.connection
     this.connection = undefined
+    this.open.doubt()
     await connection?.close().catch(() => undefined)
     if (reaction === 'exit') this.options.post({ kind: 'fatal', code, reason: message })
     if (this.databaseReason !== message) {
@@ -192,12 +213,32 @@ export class Applier {
     try {
       const checkpoints = await claim(connection, { partitions, owner, logIdentity })
       crashPoint('after-claim')
+      await this.sealClaimed(connection, partitions)
       const wanted = checkpoints.filter(({ partition }) => this.toClaim.delete(partition))
       this.options.post({ kind: 'read-from', positions: this.held.claim(wanted) })
     } catch (error) {
       if (reactionTo(error) !== 'halt') throw error
       for (const partition of partitions) this.toClaim.delete(partition)
       this.halt(partitions, (error as LedgerError).code, messageOf(error))
+    }
+  }
+
+  /**
+   * Whoever had the partitions before may have left leaves without a key, whose rows we do not know.
+   */
+  private async sealClaimed(connection: Connection, partitions: readonly number[]): Promise<void> {
+    const buckets = new Set(
+      partitions.map((partition) => bucketOf(partition, this.options.buckets)),
+    )
+    for (const bucket of buckets) {
+      try {
+        await this.open.seal(connection, bucket)
+      } catch (error) {
+        if (reactionTo(error) !== 'halt') throw error
+        const own = partitions.filter((one) => bucketOf(one, this.options.buckets) === bucket)
+        for (const partition of own) this.toClaim.delete(partition)
+        this.halt(own, (error as LedgerError).code, messageOf(error))
+      }
     }
   }
 
@@ -213,6 +254,7 @@ export class Applier {
     let slices = 0
     let ringEnd = 0
     encoder.begin()
+    this.open.beginFlush()
     this.queue.visit((numbers, at) => {
       const partition = numbers[at + slice.partition]
       const offset = numbers[at + slice.offset]
@@ -233,7 +275,10 @@ export class Applier {
       return undefined
     }
     const steps = [...ends].map(([partition, to]) => held.step(partition, to)).filter((s) => !!s)
-    const buckets = encoder.finish((bucket) => this.repeats.expected(bucket))
+    const buckets = encoder.finish(
+      (bucket) => this.repeats.expected(bucket),
+      (bucket) => this.open.keysOf(bucket),
+    )
     const flush = { steps, buckets, quarantined }
     return { flush, steps, slices, ringEnd, timestamps, repeats: encoder.repeats }
   }
@@ -267,8 +312,9 @@ export class Applier {
   private async commit(connection: Connection, prepared: Prepared): Promise<void> {
     const started = performance.now()
     this.inFlight = prepared.steps
-    const outcome = await commitFlush(connection, prepared.flush)
+    const outcome = await this.commitSealed(connection, prepared.flush)
     if (outcome.kind === 'stale') {
+      this.open.doubt()
       const asked = prepared.steps.map(({ partition }) => partition)
       this.reconcile(outcome.checkpoints, asked)
       return
@@ -292,5 +338,23 @@ export class Applier {
       rows: prepared.flush.buckets.reduce((rows, bucket) => rows + bucket.rows, 0),
       seconds: (performance.now() - started) / 1000,
     })
+    await this.open.turn(connection, prepared.flush.buckets, (partitions) =>
+      this.held.epochsOf(partitions),
+    )
+  }
+
+  /** Commits, sealing first what has to be merged. */
+  private async commitSealed(
+    connection: Connection,
+    flush: Flush,
+  ): Promise<Exclude<FlushOutcome, { kind: 'unsealed' }>> {
+    for (;;) {
+      await this.open.sealWhereNeeded(connection, flush.buckets)
+      const outcome = await commitFlush(connection, flush)
+      if (outcome.kind !== 'unsealed') return outcome
+      for (const rows of flush.buckets) {
+        if (rows.bucket === outcome.bucket) rows.mayRepeat = true
+      }
+    }
   }
 }

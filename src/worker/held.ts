@@ -5,6 +5,7 @@
 // Absent: SQL, messages.
 
 import type { Checkpoint, CheckpointStep } from '../ledger/flush.ts'
+import type { HeldPartition } from '../ledger/open-leaves.ts'
 import type { Position } from './protocol.ts'
 
 interface Held {
@@ -49,6 +50,14 @@ export class HeldPartitions {
   wants(partition: number, generation: number, offset: number): boolean {
     const held = this.held.get(partition)
     return held !== undefined && held.generation === generation && offset >= held.position
+  }
+
+  /** Those of the partitions that are held, with their epochs. */
+  epochsOf(partitions: readonly number[]): HeldPartition[] {
+    return partitions.flatMap((partition) => {
+      const held = this.held.get(partition)
+      return held ? [{ partition, epoch: held.epoch }] : []
+    })
   }
 
   /** The move of a partition to `to`, as the compare-and-set will check it. */

@@ -69,6 +69,7 @@ async function scene(context: TestContext): Promise<Scene> {
         logLevel: 'silent',
         logFormat: 'json',
         crashAt: undefined,
+        openLeafRate: Infinity,
         onCommitted: () => undefined,
         onFatal: (error) => assert.fail(error),
       })

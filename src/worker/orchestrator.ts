@@ -30,6 +30,8 @@ export interface OrchestratorOptions {
   logLevel: string
   logFormat: LogFormat
   crashAt: string | undefined
+  /** Rows a second of a bucket from which its key is built afterwards; Infinity for never. */
+  openLeafRate: number
   /** Told how far PostgreSQL is, at every commit. */
   onCommitted: (partition: number, nextOffset: number) => void
   /** The configuration cannot work: the process must end. */
@@ -62,12 +64,13 @@ export class Orchestrator {
   constructor(options: OrchestratorOptions) {
     this.options = options
     const { log, layout, databaseUrls, logger, owner, logLevel, logFormat, crashAt } = options
+    const { openLeafRate } = options
     const events = this.slotEvents()
     this.slots = Array.from({ length: layout.workers }, (_, worker) => {
       const databaseUrl = databaseUrls[databaseOfWorker(worker, layout)]
       const { buckets } = layout
       const logIdentity = log.identity
-      const common = { owner, logIdentity, logger, logLevel, logFormat, crashAt }
+      const common = { owner, logIdentity, logger, logLevel, logFormat, crashAt, openLeafRate }
       return new Slot({ worker, databaseUrl, buckets, ...common }, log, events)
     })
   }

@@ -36,6 +36,8 @@ export interface ThreadOptions {
   logLevel: string
   logFormat: LogFormat
   crashAt: string | undefined
+  /** Rows a second of a bucket from which its key is built afterwards; Infinity for never. */
+  openLeafRate: number
 }
 
 /**

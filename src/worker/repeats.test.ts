@@ -17,7 +17,7 @@ function mergedAtOnce(watch: RepeatWatch): number {
 }
 
 function flushOf(bucket: number, mayRepeat: boolean): BucketRows {
-  return { bucket, mayRepeat, rows: 1, copy: new Uint8Array() }
+  return { bucket, mayRepeat, isOpen: false, rows: 1, copy: new Uint8Array() }
 }
 
 test('a bucket whose COPY met a repeat is merged for a while, longer each time it happens again', () => {

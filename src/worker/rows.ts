@@ -17,6 +17,7 @@ import { accountIdAt, amountAt, entryBytes, idAt } from '../record/layout.ts'
 import type { RecordFault } from '../record/fault.ts'
 import { bucketOf } from '../record/partition.ts'
 import { walkRecord } from '../record/walk.ts'
+import type { BucketKeys } from './bucket-keys.ts'
 import { compareKeys, EntrySorter } from './sort.ts'
 
 /*
@@ -113,9 +114,13 @@ export class RowEncoder {
 
   /**
    * The rows of everything added since begin(), in the slab: valid until the next finish().
-   * `mayRepeat` says which buckets are to take the merge path at once.
+   * `mayRepeat` says which buckets are to take the merge path at once, `keysOf` what is known of a
+   * bucket's open leaves.
    */
-  finish(mayRepeat: (bucket: number) => boolean): BucketRows[] {
+  finish(
+    mayRepeat: (bucket: number) => boolean,
+    keysOf: (bucket: number) => BucketKeys | undefined = () => undefined,
+  ): BucketRows[] {
     const ends = this.groupByBucket()
     const result: BucketRows[] = []
     let at = 0
@@ -125,12 +130,14 @@ export class RowEncoder {
       if (to === from) continue
       this.sorter.sort(this.view, this.positions, this.order, from, to)
       this.slab.set(copyHeader, at)
-      const written = this.writeRows(from, to, at + copyHeaderBytes)
+      const keys = keysOf(bucket)
+      const written = this.writeRows(from, to, at + copyHeaderBytes, keys)
       const end = at + copyHeaderBytes + written.rows * rowBytes + copyTrailerBytes
       this.slabView.setInt16(end - copyTrailerBytes, -1)
       const copy = this.slab.subarray(at, end)
-      const repeats = written.conflicting || mayRepeat(bucket)
-      result.push({ bucket, copy, rows: written.rows, mayRepeat: repeats })
+      const repeats = written.repeating || mayRepeat(bucket)
+      const isOpen = keys?.isOpen === true
+      result.push({ bucket, copy, rows: written.rows, mayRepeat: repeats, isOpen })
       at = end
       from = to
     }
@@ -159,13 +166,18 @@ export class RowEncoder {
   /**
    * Writes order[from..to) as rows. An entry equal to the one before it in all three fields is left
    * out: the first in log order stands. One with the same key and another amount is written, and
-   * makes the bucket `conflicting`.
+   * makes the bucket `repeating`, as does one that an open leaf may have.
    */
-  private writeRows(from: number, to: number, at: number): { rows: number; conflicting: boolean } {
+  private writeRows(
+    from: number,
+    to: number,
+    at: number,
+    keys: BucketKeys | undefined,
+  ): { rows: number; repeating: boolean } {
     const { view, positions, order, createdAt } = this
     let previous = -1
     let row = at
-    let conflicting = false
+    let repeating = false
     for (let i = from; i < to; i++) {
       const ordinal = order[i]
       const position = positions[ordinal]
@@ -174,13 +186,15 @@ export class RowEncoder {
           this.repeated++
           continue
         }
-        conflicting = true
+        repeating = true
+      } else if (keys?.see(view, position)) {
+        repeating = true
       }
       previous = position
       this.writeRow(row, position, createdAt[ordinal])
       row += rowBytes
     }
-    return { rows: (row - at) / rowBytes, conflicting }
+    return { rows: (row - at) / rowBytes, repeating }
   }
 
   private writeRow(row: number, position: number, createdAt: number): void {

@@ -50,6 +50,7 @@ async function scene(context: TestContext, log: Log) {
     logLevel: 'silent',
     logFormat: 'json' as const,
     crashAt: undefined,
+    openLeafRate: Infinity,
   }
   const slot = new Slot(options, log, {
     message: () => undefined,

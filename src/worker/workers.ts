@@ -76,6 +76,7 @@ export class Workers {
       logLevel: config.logLevel,
       logFormat: config.logFormat,
       crashAt: config.crashAt,
+      openLeafRate: config.openLeafRate,
     })
   }
 

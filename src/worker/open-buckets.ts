@@ -1,0 +1,272 @@
+// Decides when a worker's buckets get an open leaf and when it is sealed, and remembers the keys in
+// between.
+// In:  the rows of each flush; the partitions held.
+// Out: leaves opened and sealed (ledger/open-leaves.ts has the proof this rests on); BucketKeys for
+//      the encoder.
+// Absent: flushes (applier.ts), which buckets a process has.
+
+import { messageOf, reactionTo } from '../errors.ts'
+import type { BucketRows } from '../ledger/flush.ts'
+import {
+  openLeaf,
+  openLeafTable,
+  sealBucket,
+  sealLeaf,
+  type HeldPartition,
+  type IdSpan,
+} from '../ledger/open-leaves.ts'
+import { openLeafRows } from '../limits.ts'
+import type { Logger } from '../observe/logger.ts'
+import type { Connection } from '../postgres/connection.ts'
+import { partitionCount } from '../record/layout.ts'
+import { bucketOf } from '../record/partition.ts'
+import { BucketKeys, type OpenLeaf } from './bucket-keys.ts'
+import { KeySet } from './key-set.ts'
+import { Sealer } from './sealer.ts'
+
+export interface OpenBucketsOptions {
+  databaseUrl: string
+  worker: number
+  buckets: number
+  /** Rows a second of a bucket from which its key is built afterwards; Infinity for never. */
+  rate: number
+  logger: Logger
+}
+
+interface Bucket {
+  keys: BucketKeys
+  /** Rows since the rate was last measured. */
+  rows: number
+  /** Rows a second, smoothed. */
+  rate: number
+  /** How far beyond the newest id a leaf begins, so that the rest of the day has no row of it. */
+  marginMs: number
+  /** By performance.now(). */
+  openNotBefore: number
+  /** Up to here ids have leaves, in milliseconds since 1970 UTC. */
+  coveredTo: number
+}
+
+const measureMs = 1000
+const marginLeastMs = 1000
+const marginMostMs = 60_000
+/** A leaf is opened this long before its first id is due, and sealed this long after its last. */
+const leadMs = 5000
+const graceMs = 2000
+const spanLeastMs = 10_000
+const spanMostMs = 3_600_000
+/** A bucket where something repeats keeps its keys in place for this long. */
+const repeatRestMs = 60_000
+const refusedRestMs = 2000
+/** One that is filled, and one that is being sealed: past that, sealing is too slow to open more. */
+const leavesMax = 2
+/** Each takes some milliseconds, and flushes wait. */
+const openingsAtOnce = 4
+const futureMs = 5000
+
+export class OpenBuckets {
+  private readonly options: OpenBucketsOptions
+  private readonly buckets: Bucket[]
+  private readonly sealer: Sealer
+  private readonly spareSets: KeySet[] = []
+  private measuredAt = performance.now()
+  private doubtful = false
+
+  constructor(options: OpenBucketsOptions) {
+    this.options = options
+    this.sealer = new Sealer(options)
+    this.buckets = Array.from({ length: options.buckets }, () => ({
+      keys: new BucketKeys(),
+      rows: 0,
+      rate: 0,
+      marginMs: marginLeastMs,
+      openNotBefore: 0,
+      coveredTo: 0,
+    }))
+  }
+
+  /** What the memory of open leaves says can no longer be relied on. */
+  get isDoubtful(): boolean {
+    return this.doubtful
+  }
+
+  get hasOpenLeaves(): boolean {
+    return this.buckets.some(({ keys }) => keys.isOpen)
+  }
+
+  /** To be called before each flush is encoded. */
+  beginFlush(): void {
+    const newestMax = Date.now() + futureMs
+    for (const { keys } of this.buckets) keys.newestMax = newestMax
+  }
+
+  keysOf(bucket: number): BucketKeys {
+    return this.buckets[bucket].keys
+  }
+
+  /** What was to be written may not be what is there: rows of a flush, or a leaf. */
+  doubt(): void {
+    this.doubtful = true
+  }
+
+  /** Seals every open leaf of a bucket, whoever opened it, and forgets it. */
+  async seal(connection: Connection, bucket: number): Promise<void> {
+    await sealBucket(connection, bucket)
+    const { keys } = this.buckets[bucket]
+    for (const leaf of [...keys.leaves]) this.forget(bucket, leaf)
+    keys.mustSeal = false
+  }
+
+  /** Seals all that this worker may have opened, whether it remembers it or not. */
+  async sealDoubtful(connection: Connection, held: readonly number[]): Promise<void> {
+    const buckets = new Set(held.map((partition) => bucketOf(partition, this.options.buckets)))
+    for (const bucket of buckets) await this.seal(connection, bucket)
+    // Of the others nothing is written any more.
+    for (const [bucket, { keys }] of this.buckets.entries()) {
+      for (const leaf of [...keys.leaves]) this.forget(bucket, leaf)
+    }
+    this.doubtful = false
+  }
+
+  /** Seals the buckets of a flush whose rows PostgreSQL has to look up itself. */
+  async sealWhereNeeded(connection: Connection, flush: readonly BucketRows[]): Promise<void> {
+    for (const rows of flush) {
+      if (!rows.isOpen || !(rows.mayRepeat || this.keysOf(rows.bucket).mustSeal)) continue
+      const { bucket, mayRepeat } = rows
+      this.options.logger.debug({ bucket, mayRepeat }, 'sealing before a flush')
+      await this.seal(connection, rows.bucket)
+      rows.isOpen = false
+    }
+  }
+
+  /**
+   * Opens and seals what is due, after a flush is committed. `held` answers with the partitions held
+   * among those it is asked for.
+   */
+  async turn(
+    connection: Connection,
+    flushed: readonly BucketRows[],
+    held: (partitions: readonly number[]) => HeldPartition[],
+  ): Promise<void> {
+    if (this.options.rate === Infinity) return
+    for (const { bucket, rows, mayRepeat } of flushed) {
+      this.buckets[bucket].rows += rows
+      if (mayRepeat) this.rest(bucket, repeatRestMs)
+    }
+    this.measure()
+    let openings = 0
+    for (const [bucket, state] of this.buckets.entries()) {
+      for (const leaf of state.keys.leaves) if (isDone(leaf, state)) this.sealLater(bucket, leaf)
+      if (openings === openingsAtOnce || !this.wantsLeaf(state)) continue
+      openings++
+      await this.open(connection, bucket, held)
+    }
+  }
+
+  /** Seals everything in the background: nothing is being written. */
+  sealIdle(): void {
+    for (const [bucket, { keys }] of this.buckets.entries()) {
+      for (const leaf of keys.leaves) this.sealLater(bucket, leaf)
+    }
+  }
+
+  /** Seals what is open, if the database answers, and ends. */
+  async close(): Promise<void> {
+    this.sealIdle()
+    await this.sealer.close()
+  }
+
+  private wantsLeaf({ keys, rate, openNotBefore, coveredTo }: Bucket): boolean {
+    if (rate < this.options.rate || performance.now() < openNotBefore) return false
+    if (keys.newest === 0 || keys.leaves.length >= leavesMax) return false
+    return keys.newest >= coveredTo - leadMs
+  }
+
+  private async open(
+    connection: Connection,
+    bucket: number,
+    held: (partitions: readonly number[]) => HeldPartition[],
+  ): Promise<void> {
+    const { logger, buckets } = this.options
+    const state = this.buckets[bucket]
+    const span = nextSpan(state)
+    const all = Array.from({ length: partitionCount }, (_, partition) => partition)
+    const own = held(all.filter((partition) => bucketOf(partition, buckets) === bucket))
+    const refused = await openLeaf(connection, bucket, span, own)
+    const table = openLeafTable(bucket, span)
+    if (refused !== undefined) {
+      logger.debug({ table, reason: refused }, 'leaf not opened')
+      state.marginMs = Math.min(marginMostMs, state.marginMs * 2)
+      this.rest(bucket, refusedRestMs)
+      return
+    }
+    logger.debug({ table, seconds: (span.to - span.from) / 1000 }, 'leaf opened')
+    state.marginMs = marginLeastMs
+    state.coveredTo = span.to
+    const keys = this.spareSets.pop() ?? new KeySet()
+    state.keys.leaves.push({ ...span, table, keys, openedAt: performance.now() })
+  }
+
+  private rest(bucket: number, milliseconds: number): void {
+    const state = this.buckets[bucket]
+    state.openNotBefore = Math.max(state.openNotBefore, performance.now() + milliseconds)
+  }
+
+  /** Until it is sealed its keys are still remembered, and rows that come late still find them. */
+  private sealLater(bucket: number, leaf: OpenLeaf): void {
+    const { logger } = this.options
+    this.sealer.add(leaf.table, async (connection) => {
+      const started = performance.now()
+      try {
+        await sealLeaf(connection, bucket, leaf.table)
+      } catch (error) {
+        if (reactionTo(error) === undefined) throw error
+        // Should the next attempt fail too, the claim after it will say so.
+        logger.warn({ table: leaf.table, reason: messageOf(error) }, 'leaf not sealed yet')
+        throw error
+      }
+      const seconds = (performance.now() - started) / 1000
+      logger.debug({ table: leaf.table, rows: leaf.keys.size, seconds }, 'leaf sealed')
+      this.forget(bucket, leaf)
+    })
+  }
+
+  private forget(bucket: number, leaf: OpenLeaf): void {
+    const { keys } = this.buckets[bucket]
+    if (!keys.leaves.includes(leaf)) return
+    keys.leaves = keys.leaves.filter((one) => one !== leaf)
+    leaf.keys.clear()
+    this.spareSets.push(leaf.keys)
+  }
+
+  private measure(): void {
+    const now = performance.now()
+    const elapsed = now - this.measuredAt
+    if (elapsed < measureMs) return
+    for (const state of this.buckets) {
+      state.rate = (state.rate + (state.rows * 1000) / elapsed) / 2
+      state.rows = 0
+    }
+    this.measuredAt = now
+  }
+}
+
+/** Whether nearly all rows of a leaf have come, or it can take no more without its key. */
+function isDone({ from, to, keys, openedAt }: OpenLeaf, { keys: { newest } }: Bucket): boolean {
+  const overdue = performance.now() - openedAt > 2 * (to - from) + 30_000
+  return newest >= to + graceMs || keys.isFull || overdue
+}
+
+const dayMs = 86_400_000
+
+/** Where the next leaf of a bucket begins and ends, in whole seconds of one day. */
+function nextSpan({ keys, rate, marginMs, coveredTo }: Bucket): IdSpan {
+  const ceilSecond = (time: number): number => Math.ceil(time / 1000) * 1000
+  const from = Math.max(coveredTo, ceilSecond(keys.newest + marginMs))
+  const isFirst = from > coveredTo
+  // How much will come is known only after a first leaf.
+  const wanted = isFirst ? 0 : ceilSecond((openLeafRows / rate) * 1000)
+  const length = Math.min(spanMostMs, Math.max(spanLeastMs, wanted))
+  const dayEnd = (Math.floor(from / dayMs) + 1) * dayMs
+  return { from, to: Math.min(from + length, dayEnd) }
+}
