@@ -18,6 +18,9 @@ deb ${mirror}/debian ${release}-updates main
 deb ${mirror}/debian-security ${release}-security main
 `
 
+/** Those that this machine trusts, which may not be Debian's own. */
+const certificates = '/etc/ssl/certs/ca-certificates.crt'
+
 /** Debian's smallest set of packages; debian:12-slim is that, without documentation. */
 async function debian(directory) {
   const pristine = `${directory}.base`
@@ -46,6 +49,10 @@ function addNode(directory) {
     fs.cpSync(path.join(prefix, from), path.join(local, to), { recursive: true })
   }
   fs.symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', path.join(local, 'bin/npm'))
+  fs.writeFileSync(path.join(directory, 'root/.npmrc'), '')
+  if (!fs.existsSync(certificates)) return
+  fs.mkdirSync(path.join(directory, path.dirname(certificates)), { recursive: true })
+  fs.copyFileSync(certificates, path.join(directory, certificates))
 }
 
 /** Files as the stage that builds leaves them; with an executable at hand, only those it hands on. */
@@ -53,7 +60,8 @@ async function buildStage(stage, directory, executable) {
   if (executable === undefined) {
     await debian(directory)
     addNode(directory)
-    await applyStage(stage, { directory, context: root, from: {} })
+    const env = { NODE_EXTRA_CA_CERTS: certificates }
+    await applyStage(stage, { directory, context: root, from: {}, env })
     return
   }
   const out = path.join(directory, 'out')

@@ -11,7 +11,10 @@ import { contextEntries, readPairs } from './dockerfile.mjs'
 /** Mounts live in a namespace of the command's own: nothing is left mounted. */
 const mounts =
   'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && ' +
-  'mount --bind /etc/resolv.conf "$0/etc/resolv.conf" && exec chroot "$0" "$@"'
+  'mount --bind /etc/resolv.conf "$0/etc/resolv.conf" && ' +
+  // Which registry npm asks is a setting of this machine, and stays here.
+  'if [ -f "$0/root/.npmrc" ] && [ -f ~/.npmrc ]; then ' +
+  'mount --bind ~/.npmrc "$0/root/.npmrc"; fi && exec chroot "$0" "$@"'
 
 /** Runs a command in a directory of files as root, with the network of this machine. */
 export async function runWithin(directory, command, { env, cwd = '/' }) {

@@ -1,5 +1,5 @@
-// What the files of deploy/, compose.yaml and the Dockerfile set and name, for tests to hold against
-// the program.
+// What the files of deploy/, compose.yaml and the Dockerfile set and name, for tests to hold
+// against the program.
 // In:  those files.
 // Out: parsed YAML; the environment each process would get; the metrics an expression names.
 // Absent: engines, clusters, systemd: what those make of the files (docs/deploy.md).
