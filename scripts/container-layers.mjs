@@ -36,17 +36,19 @@ async function debian(directory) {
   fs.closeSync(fs.openSync(path.join(directory, 'etc/resolv.conf'), 'a'))
 }
 
-/** Where the image of Node has it. */
+/** Where the image of Node has it; and headers where npm's settings of this machine may say. */
 function addNode(directory) {
   const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)))
   const local = path.join(directory, 'usr/local')
   fs.cpSync(process.execPath, path.join(local, 'bin/node'))
-  for (const [from, to] of [
-    ['lib/node_modules/npm', 'lib/node_modules/npm'],
-    ['include/node', 'include/node'],
-  ]) {
-    if (!fs.existsSync(path.join(prefix, from))) continue
-    fs.cpSync(path.join(prefix, from), path.join(local, to), { recursive: true })
+  for (const part of ['lib/node_modules/npm', 'include/node']) {
+    const source = path.join(prefix, part)
+    if (fs.existsSync(source)) fs.cpSync(source, path.join(local, part), { recursive: true })
+  }
+  const headers = path.join(directory, prefix, 'include/node')
+  if (!fs.existsSync(headers)) {
+    fs.mkdirSync(path.dirname(headers), { recursive: true })
+    fs.symlinkSync('/usr/local/include/node', headers)
   }
   fs.symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', path.join(local, 'bin/npm'))
   fs.writeFileSync(path.join(directory, 'root/.npmrc'), '')
