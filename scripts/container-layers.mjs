@@ -45,6 +45,11 @@ function addNode(directory) {
     const source = path.join(prefix, part)
     if (fs.existsSync(source)) fs.cpSync(source, path.join(local, part), { recursive: true })
   }
+  const licences = ['LICENSE', 'share/doc/nodejs/LICENSE', 'share/doc/nodejs/copyright']
+  const licence = licences
+    .map((file) => path.join(prefix, file))
+    .find((file) => fs.existsSync(file))
+  if (licence !== undefined) fs.copyFileSync(licence, path.join(local, 'LICENSE'))
   const headers = path.join(directory, prefix, 'include/node')
   if (!fs.existsSync(headers)) {
     fs.mkdirSync(path.dirname(headers), { recursive: true })
