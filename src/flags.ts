@@ -90,8 +90,8 @@ export const flags = [
   {
     name: 'linger',
     value: 'MS',
-    fallback: '5',
-    help: 'Longest wait (milliseconds, 0 to 1000) for more transactions before a record is cut.',
+    fallback: '100',
+    help: 'Longest wait (milliseconds, 0 to 1000) for more transactions while the log is busy.',
   },
   {
     name: 'max-body',
