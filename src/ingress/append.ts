@@ -14,15 +14,15 @@
  *   linger  lingerMs after the oldest waiting byte came, whatever is under way;
  *   stop    when the appender stops.
  *
- * The last three cut all partitions at once. Expected are as many requests as were in flight at once
- * since the cut before the last: clients that were answered send again. A lone request expects
+ * The last three cut all partitions at once. Expected are as many requests as were in flight at
+ * once since the cut before the last: clients that were answered send again. A lone request expects
  * nobody and waits for nothing but the log; many clients fill one record while the other is under
  * way; and requests that come at their own rate wait about as long as the log takes, so that a log
  * that is busy gets fewer and larger records by itself. A linger that passes shows that nobody came
  * who was expected, and expects them no more. bench/append.mjs shows records and speed.
  *
- * While the backlog says to hold, `idle` and `linger` wait for it, and records that are full wait in
- * line: they grow, and nothing is acknowledged meanwhile.
+ * While the backlog says to hold, `idle` and `linger` wait for it, and records that are full wait
+ * in line: they grow, and nothing is acknowledged meanwhile.
  */
 
 import { setImmediate as endOfTurn } from 'node:timers'
@@ -238,6 +238,8 @@ export class Appender {
     this.bytes -= bytes
     this.budget.give(bytes)
     slab.underWay -= 1
+    // From the start again where nothing is in the way: memory just used is in the cache.
+    if (slab.underWay === 0 && slab.openBytes === 0) slab.end = slab.start = 0
     if (slab.isRetired && slab.underWay === 0) {
       slab.reset()
       if (this.free.length < freeSlabsMax) this.free.push(slab)

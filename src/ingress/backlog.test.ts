@@ -77,7 +77,7 @@ test('a record that is persisted before its append is known here does not count'
   checkHolding(backlog, true)
 })
 
-test('what goes to partitions of other processes does not count, nor what they take over', async () => {
+test('what is not for workers of this process does not count, nor what others take over', async () => {
   let ours = [1, 9]
   const backlog = new Backlog(100, () => ours)
   backlog.add(9, 0, 1)

@@ -28,8 +28,8 @@ export class Waiter {
   }
 
   /**
-   * A record of `partition` is durable. Records of one partition may become so in any order. Returns
-   * whether that settles the request.
+   * A record of `partition` is durable. Records of one partition may become so in any order.
+   * Returns whether that settles the request.
    */
   gain(partition: number, offset: Offset): boolean {
     if (offset > this.offsets[partition]) this.offsets[partition] = offset
