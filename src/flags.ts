@@ -94,6 +94,12 @@ export const flags = [
     help: 'Longest wait (milliseconds, 0 to 1000) for more transactions while the log is busy.',
   },
   {
+    name: 'decode-threads',
+    value: 'N',
+    fallback: '0',
+    help: 'Threads that read large JSON bodies (0 to 16); 0 leaves it to the main thread.',
+  },
+  {
     name: 'max-body',
     value: 'BYTES',
     fallback: String(requestBodyBytesMax),

@@ -146,6 +146,7 @@ function serve(
       bodyBytesMax: config.bodyBytesMax,
       bodyDeadlineMs: config.requestTimeoutMs,
     },
+    sharesBodies: config.decodeThreads > 0,
     budget,
     logger,
   })

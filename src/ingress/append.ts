@@ -33,7 +33,7 @@ import type { Log } from '../log/log.ts'
 import { metrics } from '../observe/metrics.ts'
 import { entryBytes, partitionCount } from '../record/layout.ts'
 import type { Backlog } from './backlog.ts'
-import type { RequestBatch } from './batch.ts'
+import type { Batch } from './batch.ts'
 import { Slab } from './slab.ts'
 import { Waiter, type Offsets } from './waiter.ts'
 
@@ -113,7 +113,7 @@ export class Appender {
    * Rejects with STOPPING or OVERLOADED when nothing was taken, else with the error of the first
    * append that failed: then every entry may or may not be in the log.
    */
-  add(batch: RequestBatch): Promise<Offsets> {
+  add(batch: Batch): Promise<Offsets> {
     if (this.isStopping) {
       const message = 'This process is stopping and takes no more transactions.'
       return Promise.reject(new LedgerError('STOPPING', message))
@@ -147,7 +147,7 @@ export class Appender {
     return this.stopped
   }
 
-  private copy({ count, entries, partitions }: RequestBatch, waiter: Waiter): void {
+  private copy({ count, entries, partitions }: Batch, waiter: Waiter): void {
     const source = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
     for (let i = 0; i < count; i++) {
       const partition = partitions[i]
