@@ -1,5 +1,7 @@
-// Acceptance with 0, 1 and 2 decode threads: HTTP, reading, coalescing, with a log that takes everything.
-// Run: npm run build && node bench/decode.mjs [--seconds 3] [--rounds 3] [--items 5000] [--connections 16]
+// Acceptance with 0, 1 and 2 decode threads: HTTP, reading, coalescing, with a log that takes
+// everything.
+// Run: npm run build && node bench/decode.mjs [--seconds 3] [--rounds 3] [--items 5000]
+//      [--connections 16]
 // The server is a process of its own, so that what it costs is told apart from the load generator.
 
 import autocannon from 'autocannon'

@@ -26,7 +26,7 @@ export interface HttpRequest {
    */
   body: Uint8Array
   /**
-   * Moves the body into memory that threads can share and that is the caller's until it releases it.
+   * Moves the body into memory that threads can share, the caller's until it releases it.
    * Before `handle` returns, and only on a server that shares bodies.
    */
   keepBody(): KeptBody
@@ -34,7 +34,9 @@ export interface HttpRequest {
   signal: AbortSignal
 }
 
-/** A body that outlives the call that brought it. It counts against the byte budget all the while. */
+/**
+ * A body that outlives the call that brought it. It counts against the byte budget all the while.
+ */
 export interface KeptBody {
   /** The body is at its start; the rest is free for use. */
   readonly memory: SharedArrayBuffer

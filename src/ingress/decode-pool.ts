@@ -7,8 +7,8 @@
 /*
  * A body counts against the budget of requests under way for as long as it waits for a thread, is
  * read by one, and is copied from; so the queue is bounded in bytes as everything else is. When a
- * thread dies the request it had is refused, since nothing of it was taken, and another thread takes
- * its place.
+ * thread dies the request it had is refused, since nothing of it was taken, and another thread
+ * takes its place.
  */
 
 import { fileURLToPath } from 'node:url'
@@ -71,7 +71,9 @@ export class DecodePool {
     }
   }
 
-  /** Takes nothing more, and resolves when every body it has was handed on and the threads ended. */
+  /**
+   * Takes nothing more, and resolves when every body it has was handed on and the threads ended.
+   */
   async close(): Promise<void> {
     this.isClosing = true
     if (this.underWay > 0) await new Promise<void>((resolve) => (this.onIdle = resolve))
@@ -84,7 +86,7 @@ export class DecodePool {
       throw new LedgerError('STOPPING', message)
     }
     if (this.pool.queueSize < decodeQueueMax) return
-    const message = `${decodeQueueMax} requests wait for a decode thread. Nothing of this was taken.`
-    throw new LedgerError('OVERLOADED', message)
+    const found = `${decodeQueueMax} requests wait for a decode thread`
+    throw new LedgerError('OVERLOADED', `${found}. Nothing of this one was taken.`)
   }
 }

@@ -1,6 +1,7 @@
 // A decode thread's entry: reads JSON bodies in memory that the main thread shares.
 // In:  a body at the start of a SharedArrayBuffer.
-// Out: its entries and, behind them, their partitions, in the place of the body; or why it is refused.
+// Out: its entries and, behind them, their partitions, in the place of the body; or why it is
+//      refused.
 // Absent: HTTP, the log; protobuf bodies, which cost the main thread less than the way here.
 
 import assert from 'node:assert/strict'
