@@ -115,7 +115,7 @@ export const flags = [
     name: 'max-backlog',
     value: 'BYTES',
     fallback: '64MiB',
-    help: 'Embedded log: bytes not persisted yet past which ingress keeps pace with the workers.',
+    help: 'Bytes not persisted yet past which ingress keeps pace with the workers of its process.',
   },
   {
     name: 'request-timeout',

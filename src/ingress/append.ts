@@ -11,18 +11,19 @@
  *   full    when the next entry does not fit into the slab;
  *   idle    at the end of a turn of the event loop, when the log has nothing under way and what
  *           waits is half of the requests that may be expected, or makes large records;
+ *   miss    when they did not come for twice as long as the log took last;
  *   linger  lingerMs after the oldest waiting byte came, whatever is under way;
  *   stop    when the appender stops.
  *
- * The last three cut all partitions at once. Expected are as many requests as were in flight at
+ * The last four cut all partitions at once. Expected are as many requests as were in flight at
  * once since the cut before the last: clients that were answered send again. A lone request expects
  * nobody and waits for nothing but the log; many clients fill one record while the other is under
  * way; and requests that come at their own rate wait about as long as the log takes, so that a log
- * that is busy gets fewer and larger records by itself. A linger that passes shows that nobody came
- * who was expected, and expects them no more. bench/append.mjs shows records and speed.
+ * that is busy gets fewer and larger records by itself. Who was expected in vain is expected no
+ * more. bench/append.mjs shows records and speed.
  *
- * While the backlog says to hold, `idle` and `linger` wait for it, and records that are full wait
- * in line: they grow, and nothing is acknowledged meanwhile.
+ * While the backlog says to hold, all but `full` and `stop` wait for it, and records that are full
+ * wait in line: they grow, and nothing is acknowledged meanwhile.
  */
 
 import { setImmediate as endOfTurn } from 'node:timers'
@@ -42,6 +43,9 @@ const largeRecordBytes = slabBytes / 2
 
 /** How many of the requests that are expected must wait for `idle` to cut. */
 const expectedShare = 0.5
+
+/** How long `miss` waits for them, in times that the log was busy with the records before. */
+const patience = 2
 
 /** Free slabs kept: as many as there are when every slab is full and replaced at once. */
 const freeSlabsMax = partitionCount
@@ -86,6 +90,10 @@ export class Appender {
   /** The most that `requests` was since the last cut of all, and from the one before until that. */
   private requestsPeak = 0
   private requestsExpected = 0
+  /** When the last cut of all was, and how long the log was busy with it. */
+  private cutAt = 0
+  private busyMs = 0
+  private missTimer: NodeJS.Timeout | undefined
   private lingerTimer: NodeJS.Timeout | undefined
   private isTurnAwaited = false
   private isStopping = false
@@ -191,8 +199,11 @@ export class Appender {
 
   private cutAll(): void {
     clearTimeout(this.lingerTimer)
+    clearTimeout(this.missTimer)
     this.lingerTimer = undefined
+    this.missTimer = undefined
     if (this.isHolding) return
+    this.cutAt = performance.now()
     this.requestsExpected = this.requestsPeak
     this.requestsPeak = this.requests
     for (let p = 0; p < partitionCount && this.openRecords > 0; p++) this.cut(p)
@@ -246,6 +257,7 @@ export class Appender {
     }
     this.underWay -= 1
     if (this.underWay > 0) return
+    this.busyMs = performance.now() - this.cutAt
     this.onSettled()
     this.schedule()
   }
@@ -258,7 +270,9 @@ export class Appender {
     this.isTurnAwaited = true
     endOfTurn(() => {
       this.isTurnAwaited = false
-      if (this.underWay === 0 && this.openRecords > 0 && this.areWorthCutting) this.cutAll()
+      if (this.underWay > 0 || this.openRecords === 0) return
+      if (this.areWorthCutting) this.cutAll()
+      else this.missTimer ??= setTimeout(() => this.expire(), this.busyMs * patience)
     })
   }
 
