@@ -52,7 +52,7 @@ async function runScenarios(options, { programCommand, benchCommand }) {
   const directory = mkdtempSync(join(tmpdir(), 'ledger-bench-load-'))
   const remove = cleanup(() => rmSync(directory, { recursive: true, force: true }))
   cleanOnSignals()
-  const bench = { options, live, directory, benchCommand }
+  const bench = { options, live, directory, benchCommand, limit: options.limit }
   bench.programCommand = options.program ?? programCommand
   const startedAt = new Date()
   const results = []
@@ -62,7 +62,7 @@ async function runScenarios(options, { programCommand, benchCommand }) {
     const started = performance.now()
     const figures = await scenario.run(bench).catch((error) => ({ failure: error.message }))
     if (figures.failure) live.note(`failed: ${figures.failure}`)
-    if (name === 'limit') bench.limit = figures.best
+    if (name === 'limit') bench.limit = figures.best ?? bench.limit
     results.push({
       name,
       title,

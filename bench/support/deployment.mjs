@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '../../dist/observe/logger.js'
+import { freePort, stopPostmaster } from '../../dist/postgres/cluster.js'
 import { startEmbeddedPostgres } from '../../dist/postgres/embedded.js'
 import { cleanup } from './cleanup.mjs'
 import { startProgram } from './program.mjs'
@@ -112,8 +113,9 @@ class OwnProgram {
   }
 
   async start() {
+    // No port that the kernel gives to clients: one of them would have it while the program is dead.
+    this.#listen ??= `127.0.0.1:${await freePort()}`
     this.#running = await startProgram(this.#command, this.#flags, { listen: this.#listen })
-    this.#listen = this.#running.url.replace('http://', '')
   }
 
   describe({ broker, dataDir, stop }) {
@@ -139,8 +141,9 @@ class OwnProgram {
 
   async stop() {
     if (this.#running === undefined) return
-    // A killed program leaves its database running; one that starts again takes it over and ends it.
-    if (!this.#running.isRunning) await this.start()
-    await this.#running.stop()
+    const { isRunning, postgresPid } = this.#running
+    if (isRunning) await this.#running.stop()
+    // A killed program leaves its database running.
+    else if (postgresPid !== undefined) await stopPostmaster(postgresPid)
   }
 }

@@ -42,6 +42,7 @@ export class Probes {
   #connections = []
   #lanes = []
   #stopped = false
+  #closed = false
 
   constructor(deployment) {
     this.#deployment = deployment
@@ -77,7 +78,15 @@ export class Probes {
   async stop() {
     this.#stopped = true
     await Promise.all(this.#lanes)
+    await this.close()
+  }
+
+  /** Waits for nothing. */
+  async close() {
+    this.#stopped = true
+    this.#closed = true
     for (const connection of this.#connections.flat()) await connection.close()
+    this.#connections = []
   }
 
   async #lane(number) {

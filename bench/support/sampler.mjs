@@ -12,6 +12,8 @@ const postgresEvery = 4
 
 /** Counters that go on where a program that was started again begins at 0. */
 export class Counters {
+  /** How often one was found to begin again. */
+  restarts = 0
   #last = {}
   #base = {}
 
@@ -21,6 +23,7 @@ export class Counters {
     for (const [name, value] of Object.entries(counters)) {
       if (value < (this.#last[name] ?? 0)) {
         this.#base[name] = (this.#base[name] ?? 0) + this.#last[name]
+        this.restarts++
       }
       this.#last[name] = value
       followed[name] = value + (this.#base[name] ?? 0)
@@ -100,11 +103,14 @@ export class Sampler {
     if (raw === undefined) return {}
     const { lagRecords, ...counters } = raw
     const followed = this.#counters.follow(counters)
-    this.#origin ??= followed
+    this.#origin = { ...followed, ...this.#origin }
     const since = Object.fromEntries(
       Object.entries(followed).map(([name, value]) => [name, value - this.#origin[name]]),
     )
-    return { ...since, lagRecords, lag: since.accepted - since.settled }
+    // A program that was killed takes the last counts with it, of each counter as it happens.
+    const isKnown = since.settled !== undefined && this.#counters.restarts === 0
+    const lag = isKnown ? since.accepted - since.settled : undefined
+    return { ...since, lagRecords, lag }
   }
 
   #weigh(sample) {
