@@ -6,6 +6,7 @@
 import { measure, measureWindow } from '../support/measure.mjs'
 import { perSecond } from '../support/format.mjs'
 import { settle } from '../support/settle.mjs'
+import { runSeconds } from './loads.mjs'
 
 const items = 5000
 const connections = 64
@@ -16,7 +17,7 @@ export const burst = {
   title: 'three times what is persisted under full load, for 1.5 × --seconds; then the drain',
   isDefault: false,
   kind: 'load',
-  seconds: ({ warmUpSeconds, seconds }) => warmUpSeconds + seconds * 4 + 20,
+  seconds: (options) => runSeconds(options) + options.seconds * 2,
   run,
 }
 

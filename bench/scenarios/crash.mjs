@@ -6,6 +6,7 @@
 import { UsageError } from '../options.mjs'
 import { measure, measureWindow } from '../support/measure.mjs'
 import { seconds as shown } from '../support/format.mjs'
+import { runSeconds } from './loads.mjs'
 
 const resumeSecondsMost = 120
 const lookMs = 100
@@ -15,7 +16,7 @@ export const crash = {
   title: 'batches of 5000; the program is killed with kill -9 in the middle and started again',
   isDefault: true,
   kind: 'load',
-  seconds: ({ warmUpSeconds, seconds }) => warmUpSeconds + seconds * 2 + 12,
+  seconds: (options) => runSeconds(options) + 4,
   run,
 }
 

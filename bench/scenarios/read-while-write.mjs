@@ -7,7 +7,7 @@ import { uuidText } from '../load/random.mjs'
 import { Histogram } from '../support/histogram.mjs'
 import { measure, measureWindow } from '../support/measure.mjs'
 import { milliseconds } from '../support/format.mjs'
-import { loadSettings } from './loads.mjs'
+import { loadSettings, runSeconds } from './loads.mjs'
 
 const lanes = 8
 const pauseMs = 20
@@ -17,7 +17,7 @@ export const readWhileWrite = {
   title: 'batches of 5000, and eight clients that read balances and pages meanwhile',
   isDefault: false,
   kind: 'load',
-  seconds: ({ warmUpSeconds, seconds }) => warmUpSeconds + seconds * 2 + 8,
+  seconds: runSeconds,
   run,
 }
 

@@ -6,7 +6,7 @@
 import { UsageError } from '../options.mjs'
 import { measure } from '../support/measure.mjs'
 import { perSecond } from '../support/format.mjs'
-import { loadSettings } from './loads.mjs'
+import { loadSettings, runSeconds } from './loads.mjs'
 
 const curves = [
   { name: 'decode threads', values: [0, 1, 2], flag: '--decode-threads' },
@@ -19,7 +19,7 @@ export const scale = {
   title: 'the steady load with 0, 1, 2 decode threads; 1, 2, 4 workers; 1, 2 databases',
   isDefault: false,
   kind: 'scale',
-  seconds: ({ warmUpSeconds, seconds }) => 8 * (warmUpSeconds + seconds * 2 + 8),
+  seconds: (options) => 8 * runSeconds(options),
   run,
 }
 
