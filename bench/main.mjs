@@ -1,12 +1,11 @@
 // The bench: runs scenarios, shows what they do while they run, and writes a report.
 // In:  a command line; how to start the program, and this very bench as a load generator.
 // Out: a table on stdout, a report in HTML and in JSON; 1 when a verification failed.
-// Absent: the scenarios (scenarios/), figures (support/), plots (report/).
+// Absent: where those commands come from (cli.mjs), the scenarios (scenarios/), figures (support/).
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { generatorFlag } from './load/client.mjs'
 import { runGenerator } from './load/generator.mjs'
 import { UsageError, helpText, listLines, readOptions } from './options.mjs'
@@ -86,11 +85,4 @@ async function runScenarios(options, { programCommand, benchCommand }) {
   for (const file of writeReport(options.out, report)) process.stdout.write(`${file}\n`)
   const isGood = ({ failure, verification }) => !failure && verification?.ok !== false
   return results.every(isGood) ? 0 : 1
-}
-
-const ownFile = process.argv[1] === undefined ? '' : pathToFileURL(process.argv[1]).href
-if (import.meta.url === ownFile) {
-  const programCommand = [process.execPath, fileURLToPath(new URL('../dist/main.js', ownFile))]
-  const benchCommand = [process.execPath, process.argv[1]]
-  process.exitCode = await runBench(process.argv.slice(2), { programCommand, benchCommand })
 }

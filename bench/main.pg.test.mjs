@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-const main = fileURLToPath(new URL('./main.mjs', import.meta.url))
+const cli = fileURLToPath(new URL('./cli.mjs', import.meta.url))
 
 function scratch(t) {
   const directory = mkdtempSync(join(tmpdir(), 'bench-test-'))
@@ -24,7 +24,7 @@ function readReport(directory) {
 test('a run loads the real program, and every row is what was acknowledged', async (t) => {
   const out = scratch(t)
   const given = ['conflict', '--seconds', '3', '--warm-up', '1', '--out', out, '--directory', out]
-  const { stdout } = await run(process.execPath, [main, ...given, '--', '--workers', '1'])
+  const { stdout } = await run(process.execPath, [cli, ...given, '--', '--workers', '1'])
   const { results, machine } = readReport(out)
   const [{ window, verification, latencies, answers, cpu, memory, disk, samples }] = results
   assert.match(stdout, /conflict +[\d,]+\/s/)
@@ -44,7 +44,7 @@ test('a run loads the real program, and every row is what was acknowledged', asy
 })
 
 test('a bad command line ends with what was expected', async () => {
-  const failed = await run(process.execPath, [main, 'nonsense']).catch((error) => error)
+  const failed = await run(process.execPath, [cli, 'nonsense']).catch((error) => error)
   assert.equal(failed.code, 2)
   assert.match(failed.stderr, /Expected one of the scenarios .*; found nonsense\./)
 })

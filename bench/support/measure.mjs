@@ -103,8 +103,8 @@ class Run {
     const until = this.now + drainMs / 1000
     let settledAt
     while (this.now < until) {
-      const { lag, lagRecords } = await this.sampler.look()
-      if (lagRecords === undefined) return undefined
+      const { lag, lagRecords, settled } = await this.sampler.look()
+      if (settled === undefined) return undefined
       if (lag <= 0) settledAt ??= this.now
       const isSettled = settledAt !== undefined || this.countersBroken
       if (isSettled && lagRecords === 0) return settledAt ?? this.now
@@ -117,7 +117,9 @@ class Run {
   async #verify(bodies, isDrained) {
     const until = this.now + (isDrained ? 0 : patienceSeconds)
     for (;;) {
+      const started = performance.now()
       const verdict = await verify(this.deployment, [bodies], this.probes.sent)
+      verdict.tookSeconds = (performance.now() - started) / 1000
       if (verdict.ok || this.now >= until) return verdict
       await new Promise((resolve) => setTimeout(resolve, 1000))
     }

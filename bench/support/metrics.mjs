@@ -21,26 +21,23 @@ async function scrapeOne(url) {
 
 /**
  * Transactions accepted, and what has become of them. `settled` are those that need nothing more:
- * persisted, found to be there already, or recorded as conflicts. All of that is undefined where
- * none of the processes works on a partition: then whoever does was not named.
+ * persisted, found to be there already, or recorded as conflicts. `lagRecords` is undefined where
+ * none of the processes works on a partition: then nothing is known of what is persisted.
  */
 export async function scrape(urls) {
   const each = await Promise.all(urls.map(scrapeOne))
   const sum = (name) => each.reduce((total, values) => total + (values.get(name) ?? 0), 0)
-  const ingress = {
-    accepted: sum('ledger_accepted_transactions_total'),
-    records: sum('ledger_appended_records_total'),
-    recordBytes: sum('ledger_appended_bytes_total'),
-  }
-  if (!each.some((values) => values.has('ledger_lag_records'))) return ingress
   const persisted = sum('ledger_persisted_transactions_total')
   const duplicates = sum('ledger_duplicate_transactions_total')
   const conflicts = sum('ledger_conflicts_total')
+  const hasWorkers = each.some((values) => values.has('ledger_lag_records'))
   return {
-    ...ingress,
+    accepted: sum('ledger_accepted_transactions_total'),
+    records: sum('ledger_appended_records_total'),
+    recordBytes: sum('ledger_appended_bytes_total'),
     persisted,
     settled: persisted + duplicates + conflicts,
-    lagRecords: sum('ledger_lag_records'),
     flushes: sum('ledger_flushes_total'),
+    lagRecords: hasWorkers ? sum('ledger_lag_records') : undefined,
   }
 }

@@ -42,6 +42,7 @@ export class Sampler {
   #counters = new Counters()
   #start = performance.now()
   #origin
+  #hasWorkers = false
   #stopped = false
   #done
   #turn = 0
@@ -103,13 +104,14 @@ export class Sampler {
     if (raw === undefined) return {}
     const { lagRecords, ...counters } = raw
     const followed = this.#counters.follow(counters)
-    this.#origin = { ...followed, ...this.#origin }
+    this.#origin ??= followed
     const since = Object.fromEntries(
       Object.entries(followed).map(([name, value]) => [name, value - this.#origin[name]]),
     )
+    this.#hasWorkers ||= lagRecords !== undefined
+    if (!this.#hasWorkers) return pickIngress(since)
     // A program that was killed takes the last counts with it, of each counter as it happens.
-    const isKnown = since.settled !== undefined && this.#counters.restarts === 0
-    const lag = isKnown ? since.accepted - since.settled : undefined
+    const lag = this.#counters.restarts > 0 ? undefined : since.accepted - since.settled
     return { ...since, lagRecords, lag }
   }
 
@@ -124,4 +126,9 @@ export class Sampler {
       this.postgresPeakBytes = Math.max(this.postgresPeakBytes, sample.postgresBytes)
     }
   }
+}
+
+/** What is known where none of the processes that are asked has workers. */
+function pickIngress({ accepted, records, recordBytes }) {
+  return { accepted, records, recordBytes }
 }
