@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generatorFlag } from './load/client.mjs'
 import { runGenerator } from './load/generator.mjs'
-import { UsageError, helpText, listLines, readOptions } from './options.mjs'
+import { UsageError, helpText, listLines, readOptions, shownOptions } from './options.mjs'
 import { writeReport } from './report/write.mjs'
 import { chosen, scenarios } from './scenarios/index.mjs'
 import { cleanOnSignals, cleanup } from './support/cleanup.mjs'
@@ -59,14 +59,20 @@ async function runScenarios(options, { programCommand, benchCommand }) {
     const { name, title, kind } = scenario
     live.title(`${name}: ${title}`)
     const started = performance.now()
-    const figures = await scenario.run(bench).catch((error) => ({ failure: error.message }))
+    const figures = await scenario.run(bench).catch((error) => {
+      if (error instanceof UsageError) throw error
+      return { failure: error.message }
+    })
     if (figures.failure) live.note(`failed: ${figures.failure}`)
     if (name === 'limit') bench.limit = figures.best ?? bench.limit
+    const persisted = figures.window?.persistedPerSecond
+    const ofLimit = persisted && bench.limit && persisted / bench.limit
     results.push({
       name,
       title,
       kind,
       tookSeconds: (performance.now() - started) / 1000,
+      ofLimit,
       ...figures,
     })
   }
@@ -76,7 +82,7 @@ async function runScenarios(options, { programCommand, benchCommand }) {
   const report = {
     startedAt: startedAt.toISOString(),
     machine,
-    options,
+    options: shownOptions(options),
     limit: bench.limit,
     results,
   }

@@ -120,6 +120,27 @@ function words(text) {
   return parts?.length === 0 ? undefined : parts
 }
 
+const secretFlags = ['--database-url', '--kafka-properties', '--receipt-key']
+
+/** Options as a report may show them: no passwords. */
+export function shownOptions({ databaseUrls, flags: given, sides, ...options }) {
+  return {
+    ...options,
+    databases: databaseUrls.length,
+    flags: masked(given),
+    sides: sides.map((side) => ({ ...side, flags: masked(side.flags) })),
+  }
+}
+
+/** Flags of the program without the values that are secrets. */
+export function masked(list) {
+  return list.map((word, index) => {
+    if (secretFlags.includes(list[index - 1])) return '***'
+    const name = secretFlags.find((flag) => word.startsWith(`${flag}=`))
+    return name === undefined ? word : `${name}=***`
+  })
+}
+
 export function helpText(scenarios) {
   const lines = [
     'bench: measures the ledger under load, verifies every row afterwards, and writes a report.',

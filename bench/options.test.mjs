@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { UsageError, helpText, readOptions } from './options.mjs'
+import { UsageError, helpText, readOptions, shownOptions } from './options.mjs'
 import { chosen, scenarios } from './scenarios/index.mjs'
 
 const names = (argv) => chosen(readOptions(argv)).map(({ name }) => name)
@@ -56,4 +56,13 @@ test('the help names every scenario', () => {
   const text = helpText(scenarios)
   for (const { name, title } of scenarios)
     assert.ok(text.includes(`${name} `) && text.includes(title))
+})
+
+test('a report shows no passwords', () => {
+  const given = ['--url', 'http://x:1', '--database-url', 'postgresql://u:secret@x/y']
+  const flags = ['--a', '--receipt-key secret', '--b', '--database-url=postgresql://u:secret@x/y']
+  const program = ['--', '--database-url', 'postgresql://u:secret@x/y', '--workers', '1']
+  const shown = shownOptions(readOptions([...given, ...flags, ...program]))
+  assert.doesNotMatch(JSON.stringify(shown), /secret/)
+  assert.deepEqual(shown.flags, ['--database-url', '***', '--workers', '1'])
 })

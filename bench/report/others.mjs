@@ -101,9 +101,9 @@ export function scaleSection({ title, curves }, limit) {
         rows: done.map(({ value, window }) => ({
           name: `${value} ${name}`,
           bars: [
-            bar('accepted', window.acceptedPerSecond),
-            bar('persisted', window.persistedPerSecond, mainThreadText(window)),
-          ],
+            bar('accepted', window.acceptedPerSecond, mainThreadText(window)),
+            bar('persisted', window.persistedPerSecond),
+          ].filter((each) => each.value !== undefined),
         })),
       }),
       ...failed.map(({ value, failure }) => {
@@ -120,7 +120,7 @@ export function scaleSection({ title, curves }, limit) {
 }
 
 function bar(kind, value, more = '') {
-  return { kind, value: value ?? 0, text: `${short(value)}${more}` }
+  return { kind, value, text: `${short(value)}${more}` }
 }
 
 function mainThreadText({ mainThreadShare }) {

@@ -8,7 +8,7 @@
 import { measure } from '../support/measure.mjs'
 import { median } from '../support/median.mjs'
 import { perSecond, ratio } from '../support/format.mjs'
-import { UsageError } from '../options.mjs'
+import { UsageError, masked } from '../options.mjs'
 import { loadScenarios, loadSettings, runSeconds } from './loads.mjs'
 
 export const compare = {
@@ -34,7 +34,7 @@ async function run(bench) {
   const { of, rounds, flags } = options
   const sides = options.sides.map(({ flags: own, program }, index) => {
     const command = program ?? bench.programCommand
-    const shown = [...(program ?? []), ...own].join(' ')
+    const shown = [...(program ?? []), ...masked(own)].join(' ')
     return { name: 'AB'[index], command, flags: [...flags, ...own], shown, runs: [] }
   })
   checkSides(options, sides)

@@ -18,6 +18,9 @@ const drainLookMs = 50
 const drainMs = 600_000
 const patienceSeconds = 60
 
+/** Flags that come first in a run whose settings say `isIngressOnly`. */
+export const ingressOnly = ['--role', 'ingress']
+
 /** What a run is made of while it goes on; scenarios with a course of their own get it whole. */
 class Run {
   constructor(bench, settings) {
@@ -42,10 +45,10 @@ class Run {
       load: this.load,
       onSample: (sample, samples) => bench.live.sample(sample, samples),
     })
-    await this.probes.connect()
+    if (!settings.isIngressOnly) await this.probes.connect()
     await this.sampler.begin()
     this.load.start()
-    this.probes.begin()
+    if (!settings.isIngressOnly) this.probes.begin()
   }
 
   /** Seconds on the run's own clock. */
@@ -66,8 +69,11 @@ class Run {
     this.mark('load ends')
     bench.live.phase('drain')
     await this.probes.stop()
+    const atEnd = await sampler.look()
+    const ingressSeconds = this.cpu.read()
+    if (this.settings.isIngressOnly) await this.#persistAfterwards()
     const drained = await this.#drain()
-    const cpuSeconds = this.cpu.read()
+    const cpuSeconds = this.settings.isIngressOnly ? ingressSeconds : this.cpu.read()
     await sampler.stop()
     const last = sampler.samples.at(-1)
     const disk = await measureDisk(deployment.databaseUrls)
@@ -78,9 +84,10 @@ class Run {
       postgres: databaseUrl && (await postgresVersion(databaseUrl)),
       window,
       drainSeconds: drained === undefined ? undefined : drained - endedAt,
+      isIngressOnly: this.settings.isIngressOnly,
       latencies: window?.latencies,
       answers: answersOf(bodies),
-      cpu: cpuPerTransaction(cpuSeconds, last),
+      cpu: cpuPerTransaction(cpuSeconds, this.settings.isIngressOnly ? atEnd : last),
       memory: {
         program: sampler.programPeakBytes || undefined,
         postgres: sampler.postgresPeakBytes || undefined,
@@ -94,6 +101,13 @@ class Run {
     }
   }
 
+  /** A program that only took the load has nothing persisted yet: one with workers does it now. */
+  async #persistAfterwards() {
+    const { flags } = this.settings.deployment
+    this.countersBroken = true
+    await this.deployment.restartWith(flags.slice(ingressOnly.length))
+  }
+
   /**
    * When everything accepted was settled, on the run's clock; undefined when it cannot be known.
    * Counters of a program that was killed have lost what came last, so then the log's lag decides,
@@ -104,7 +118,7 @@ class Run {
     let settledAt
     while (this.now < until) {
       const { lag, lagRecords, settled } = await this.sampler.look()
-      if (settled === undefined) return undefined
+      if (settled === undefined && !this.countersBroken) return undefined
       if (lag <= 0) settledAt ??= this.now
       const isSettled = settledAt !== undefined || this.countersBroken
       if (isSettled && lagRecords === 0) return settledAt ?? this.now

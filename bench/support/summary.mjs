@@ -77,6 +77,12 @@ export function summaryText({ results, limit, machine }) {
     )
     parts.push(runsTable(each, limit), compareTable(result))
   }
+  for (const { curves } of done.filter(({ kind }) => kind === 'scale')) {
+    const points = curves.flatMap(({ name, points: each }) =>
+      each.filter(({ failure }) => !failure).map((point) => [`${point.value} ${name}`, point]),
+    )
+    if (points.length > 0) parts.push(runsTable(points, limit))
+  }
   for (const { name, verification } of done) {
     for (const problem of verification?.problems ?? []) parts.push(`${name}: ${problem}`)
   }
