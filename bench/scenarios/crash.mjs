@@ -42,7 +42,8 @@ async function run(bench) {
   })
   const silence = figures.latencies.acknowledged.longestSilence / 1000
   bench.live.note(
-    `rows again after ${shown(outage.resumed)}, nobody answered for ${shown(silence)}`,
+    `nobody answered for ${shown(silence)}; after the kill, rows again after ` +
+      `${shown(outage.persisting)}, a new transaction visible after ${shown(outage.resumed)}`,
   )
   return { ...figures, outage: { ...outage, silence } }
 }

@@ -61,7 +61,7 @@ class Run {
   }
 
   /** Ends the load, waits until PostgreSQL has everything, and compares. */
-  async finish(window) {
+  async finish({ probed, latencies, ...window }) {
     const { bench, deployment, load, sampler } = this
     this.cpu.noteLoad()
     const bodies = await load.stop()
@@ -85,7 +85,11 @@ class Run {
       window,
       drainSeconds: drained === undefined ? undefined : drained - endedAt,
       isIngressOnly: this.settings.isIngressOnly,
-      latencies: window?.latencies,
+      latencies: {
+        ...latencies,
+        probeAcknowledged: probed.acknowledged.summary(),
+        visible: probed.visible.summary(),
+      },
       answers: answersOf(bodies),
       cpu: cpuPerTransaction(cpuSeconds, this.settings.isIngressOnly ? atEnd : last),
       memory: {
@@ -185,7 +189,7 @@ export async function measureWindow(run, seconds) {
   const last = await sampler.look()
   const mainThreadShare = mainThread()
   const acknowledged = await load.endWindow()
-  const { visible, acknowledged: probeAcknowledged } = probes.endWindow()
+  const probed = probes.endWindow()
   run.mark('window ends')
   const span = last.at - first.at
   const rate = (name) => (last[name] === undefined ? undefined : (last[name] - first[name]) / span)
@@ -199,7 +203,8 @@ export async function measureWindow(run, seconds) {
     lagAtStart: first.lag,
     lagAtEnd: last.lag,
     mainThreadShare,
-    latencies: { acknowledged, probeAcknowledged, visible },
+    latencies: { acknowledged },
+    probed,
   }
 }
 
