@@ -145,19 +145,15 @@ test('a line has a gap where nothing is known', () => {
 })
 
 test('rates are those of about a second, and stop while the program does not answer', () => {
-  const samples = [0, 0.5, 1, 1.5, 2].map((at) => ({ at, accepted: at * 100 }))
-  assert.deepEqual(
-    ratePoints(
-      [...samples, { at: 2.5 }, { at: 3, accepted: 200 }, { at: 4, accepted: 260 }],
-      'accepted',
-    ),
-    [
-      { at: 0.5, value: 100 },
-      { at: 1.5, value: 100 },
-      { at: 2.5, value: undefined },
-      { at: 3.5, value: 60 },
-    ],
-  )
+  const samples = [0, 0.5, 1, 1.5, 2, 2.5].map((at) => ({ at, accepted: at * 100 }))
+  const after = [{ at: 3 }, { at: 3.5, accepted: 250 }, { at: 4.5, accepted: 310 }]
+  assert.deepEqual(ratePoints([...samples, ...after], 'accepted'), [
+    { at: 0.5, value: 100 },
+    { at: 1.5, value: 100 },
+    { at: 2.25, value: 100 },
+    { at: 3, value: undefined },
+    { at: 4, value: 60 },
+  ])
 })
 
 test('ticks are round, begin at 0 and reach the largest value', () => {

@@ -20,11 +20,13 @@ const markLine = 13
  * @param {{ from: number, to: number }} [chart.window] shaded
  * @param {{ at: number, label: string }[]} [chart.marks] vertical lines
  * @param {{ label: string, value: number }} [chart.level] a horizontal line
+ * @param {number} [chart.until] where the seconds end, so that several charts have the same ones
  */
-export function lineChart({ title, series, window, marks = [], level, height = 190 }) {
+export function lineChart(chart) {
+  const { title, series, window, marks = [], level, until, height = 190 } = chart
   const all = series.flatMap(({ points }) => points).filter(({ value }) => value !== undefined)
   if (all.length === 0) return ''
-  const seconds = Math.max(...all.map(({ at }) => at), ...marks.map(({ at }) => at))
+  const seconds = until ?? Math.max(...all.map(({ at }) => at))
   const ticks = ticksUpTo(Math.max(...all.map(({ value }) => value), level?.value ?? 0))
   const top = 12 + markLine * markRows(marks)
   const x = (at) => left + (at / seconds) * (width - left - right)

@@ -98,7 +98,8 @@ function latencyPoints({ p50, p99, p999 }) {
 export function runSection(name, title, run, limit) {
   if (run.failure) return `<h2>${escape(name)}</h2><pre class="bad">${escape(run.failure)}</pre>`
   const { window, marks, samples } = run
-  const shared = { window, marks: marks.filter(({ label }) => !label.startsWith('window')) }
+  const events = marks.filter(({ label }) => !label.startsWith('window'))
+  const shared = { window, marks: events, until: samples.at(-1).at }
   const rates = [
     { name: 'accepted', kind: 'accepted', points: ratePoints(samples, 'accepted') },
     { name: 'persisted', kind: 'persisted', points: ratePoints(samples, 'persisted') },
@@ -137,20 +138,30 @@ function mib(bytes) {
   return bytes > 0 ? bytes / mebibyte : undefined
 }
 
-/** The rate since the sample about a second before; a gap where the program did not answer. */
+/**
+ * The rate since the sample about a second before; a gap where the program did not answer, and the
+ * rate up to it.
+ */
 export function ratePoints(samples, name) {
   const points = []
   let before
+  let latest
+  const point = (leastSpan) => {
+    const span = latest.at - before.at
+    if (span < leastSpan) return false
+    points.push({ at: (latest.at + before.at) / 2, value: (latest[name] - before[name]) / span })
+    return true
+  }
   for (const sample of samples) {
     if (sample[name] === undefined) {
-      if (before !== undefined) points.push({ at: sample.at, value: undefined })
+      if (before === undefined) continue
+      point(rateSpanSeconds / 3)
+      points.push({ at: sample.at, value: undefined })
       before = undefined
-    } else if (before === undefined) before = sample
-    else if (sample.at - before.at >= rateSpanSeconds) {
-      const value = (sample[name] - before[name]) / (sample.at - before.at)
-      points.push({ at: (sample.at + before.at) / 2, value })
-      before = sample
+      continue
     }
+    latest = sample
+    if (before === undefined || point(rateSpanSeconds)) before = sample
   }
   return points
 }
