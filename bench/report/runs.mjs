@@ -213,8 +213,8 @@ function sentences({
     )
   }
   said.push(
-    `${count(answers.acknowledged)} requests acknowledged, ${count(answers.unanswered)} without`,
+    `${count(answers.acknowledged)} requests acknowledged, ${count(answers.unanswered)} without an`,
   )
-  said.push(`an answer, ${count(answers.refused)} refused.`)
+  said.push(`answer or with a 5xx, ${count(answers.refused)} refused.`)
   return said.join(' ')
 }
