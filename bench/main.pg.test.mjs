@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { freePort } from '../dist/postgres/cluster.js'
 
 const run = promisify(execFile)
 const cli = fileURLToPath(new URL('./cli.mjs', import.meta.url))
@@ -41,6 +42,18 @@ test('a run loads the real program, and every row is what was acknowledged', asy
   assert.ok(samples.length > 5)
   const [html] = readdirSync(out).filter((name) => name.endsWith('.html'))
   assert.match(readFileSync(join(out, html), 'utf8'), /Verified through tables/)
+})
+
+test('a deployment that does not answer is a failed run, not an empty one', async (t) => {
+  const out = scratch(t)
+  const url = `http://127.0.0.1:${await freePort()}`
+  const given = ['steady', '--url', url, '--seconds', '1', '--out', out]
+  const failed = await run(process.execPath, [cli, ...given]).catch((error) => error)
+  assert.equal(failed.code, 1)
+  assert.match(
+    readReport(out).results[0].failure,
+    /metrics: expected an answer, found ECONNREFUSED/,
+  )
 })
 
 test('a bad command line ends with what was expected', async () => {

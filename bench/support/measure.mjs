@@ -10,6 +10,7 @@ import { cleanup } from './cleanup.mjs'
 import { CpuMeter } from './cpu.mjs'
 import { deploy } from './deployment.mjs'
 import { measureDisk, postgresVersion } from './disk.mjs'
+import { scrape } from './metrics.mjs'
 import { Probes } from './probes.mjs'
 import { cpuOfMainThread } from './processes.mjs'
 import { Sampler } from './sampler.mjs'
@@ -30,6 +31,8 @@ class Run {
   async begin() {
     const { bench, settings } = this
     this.deployment = await deploy({ ...bench, ...settings.deployment })
+    // Nobody there is an error at the start, and a gap later on.
+    await scrape(this.deployment.metricsUrls)
     this.diskBefore = await measureDisk(this.deployment.databaseUrls)
     this.load = await prepareLoad({
       benchCommand: bench.benchCommand,

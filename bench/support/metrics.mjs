@@ -14,7 +14,12 @@ export function parseMetrics(text) {
 }
 
 async function scrapeOne(url) {
-  const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(5_000) })
+  const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(5_000) }).catch(
+    (error) => {
+      const found = error.cause?.code ?? error.message
+      throw new Error(`${url}/metrics: expected an answer, found ${found}`, { cause: error })
+    },
+  )
   if (!response.ok) throw new Error(`${url}/metrics: expected status 200, found ${response.status}`)
   return parseMetrics(await response.text())
 }

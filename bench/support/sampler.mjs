@@ -111,7 +111,9 @@ export class Sampler {
     this.#hasWorkers ||= lagRecords !== undefined
     if (!this.#hasWorkers) return pickIngress(since)
     // A program that was killed takes the last counts with it, of each counter as it happens.
-    const lag = this.#counters.restarts > 0 ? undefined : since.accepted - since.settled
+    // Rows of a request may be persisted before the whole of it is acknowledged.
+    const behind = Math.max(0, since.accepted - since.settled)
+    const lag = this.#counters.restarts > 0 ? undefined : behind
     return { ...since, lagRecords, lag }
   }
 
