@@ -10,7 +10,8 @@ import { Repeats } from '../dist/ingress/repeats.js'
 import { accountIdAt, amountAt, entryBytes, idAt } from '../dist/record/layout.js'
 import { writeEntryFrame } from '../dist/record/encode.js'
 import { partitionOf } from '../dist/record/partition.js'
-import { compare, uuidText } from './support/rounds.mjs'
+import { uuidText } from './load/random.mjs'
+import { compare } from './support/rounds.mjs'
 
 const items = 5000
 const repeats = new Repeats()
