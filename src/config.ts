@@ -152,7 +152,12 @@ function check(values: Values, environment: Environment): Config {
     crashAt: values['crash-at'] === undefined ? undefined : parseCrashAt(values['crash-at']),
   }
   checkTogether(config)
-  config.cacheDirs = cacheDirs(values['cache-dir'], config, environment)
+  const keepsData = config.brokers === undefined || config.databaseUrls.length === 0
+  config.cacheDirs = cacheDirs(
+    values['cache-dir'],
+    keepsData ? config.dataDir : undefined,
+    environment,
+  )
   return config
 }
 
@@ -186,20 +191,21 @@ function checkTogether(config: Config): void {
 
 /**
  * A folder below the directory that is asked for, or else below the first of the usual ones that
- * can be used. The data directory is one of them only where this process keeps data there anyway.
+ * can be used.
+ *
+ * @param dataDir where this process keeps data there anyway
  */
-function cacheDirs(
+export function cacheDirs(
   given: string | undefined,
-  config: Pick<Config, 'brokers' | 'databaseUrls' | 'dataDir'>,
-  { XDG_CACHE_HOME: cache = '', HOME: home = '' }: Environment,
+  dataDir: string | undefined,
+  { XDG_CACHE_HOME: cache = '', HOME: home = '' }: Environment = process.env,
 ): string[] {
   const name = 'transaction-ledger'
   if (given !== undefined) return [join(resolve(given), name)]
-  const keepsData = config.brokers === undefined || config.databaseUrls.length === 0
   return [
     ...(isAbsolute(cache) ? [join(cache, name)] : []),
     ...(isAbsolute(home) ? [join(home, '.cache', name)] : []),
-    ...(keepsData ? [join(config.dataDir, 'cache')] : []),
+    ...(dataDir === undefined ? [] : [join(dataDir, 'cache')]),
     join(tmpdir(), `${name}-${process.geteuid?.() ?? 'cache'}`),
   ]
 }

@@ -37,7 +37,7 @@ const substitutions = [
 ]
 
 /** In CommonJS a script has no URL of its own; this one finds modules of Node, and no others. */
-const banner = `const bundleUrl = require('node:url').pathToFileURL(process.execPath).href`
+const banner = `const bundleUrl = require('node:url').pathToFileURL(process.execPath + '/bundle.cjs').href`
 
 /** Resolves with `{ main, threads, inputs }`: sources by name, and paths relative to the root. */
 export async function bundleAll() {

@@ -39,7 +39,7 @@ const corrections = { 'uWebSockets.js': 'Apache-2.0' }
 export function licensesText(inputs, parts) {
   const components = [nodeItself(), ...natives(parts), ...packagesOf(inputs, parts)]
   for (const { name, version, license, text } of components) {
-    if (!allowed.has(license)) {
+    if (!isAllowed(license)) {
       throw new SetupError(
         `${name} ${version} is under ${JSON.stringify(license)}: expected one of the licences in ` +
           'scripts/binary/licenses.mjs. It cannot go into the executable.',
@@ -56,6 +56,14 @@ export function licensesText(inputs, parts) {
       `${line}\n${name} ${version}\nLicence: ${license}\n${line}\n\n${text.trimEnd()}\n`,
   )
   return [ours, '', ...list, '', ...each].join('\n')
+}
+
+/** Of an expression such as `(MIT AND Zlib)`: each must be on the list; of one with OR, any. */
+function isAllowed(expression) {
+  if (allowed.has(expression)) return true
+  const parts = (word) => String(expression).replace(/[()]/g, '').split(` ${word} `)
+  if (parts('OR').length > 1) return parts('OR').some((one) => allowed.has(one))
+  return parts('AND').every((one) => allowed.has(one))
 }
 
 /** With what Node contains: V8, OpenSSL, libuv, ICU and more are listed in its own licence. */
@@ -85,7 +93,7 @@ function packagesOf(inputs, parts) {
       fs.readFileSync(path.join(directory, 'package.json'), 'utf8'),
     )
     const known = folder.replace(/^.*node_modules\//, '')
-    const text = textIn(directory) ?? textOf(known.replace('/', '-'))
+    const text = textIn(directory) ?? textOf(known.replace('/', '-'), license)
     return { name, version, license: corrections[known] ?? license, text }
   })
 }
@@ -105,7 +113,9 @@ function textIn(directory) {
   return section?.includes('Permission is hereby granted') ? section.trim() : undefined
 }
 
-function textOf(name) {
-  const file = path.join(texts, `${name}.txt`)
+/** The Apache License is the same text for everybody, and our own. */
+function textOf(name, license) {
+  const ours = path.join(root, 'LICENSE')
+  const file = license === 'Apache-2.0' ? ours : path.join(texts, `${name}.txt`)
   return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined
 }

@@ -48,6 +48,12 @@ describe('the executable, alone in a directory and with an empty environment', (
     assert.match(unknown.output, /Unknown argument "--unknown"/)
   })
 
+  test('holds the bench', () => {
+    const { code, output } = executable.print('bench', '--help')
+    assert.equal(code, 0, output)
+    for (const scenario of ['steady', 'limit']) assert.match(output, new RegExp(scenario))
+  })
+
   test('keeps what is sent through SIGKILL and a second start, and ends on SIGTERM with 0', async () => {
     const { launch } = executable
     const setting = await Setting.open({

@@ -1,0 +1,125 @@
+// The final table: one row a run.
+// In:  a report.
+// Out: text.
+// Absent: plots (report/).
+
+import {
+  bytesEach,
+  count,
+  mebibytes,
+  microseconds,
+  milliseconds,
+  perSecond,
+  ratio,
+  seconds,
+} from './format.mjs'
+
+/** What a row shows of a measured run. */
+const columns = [
+  ['accepted', ({ window }) => perSecond(window?.acceptedPerSecond)],
+  ['persisted', ({ window }) => perSecond(window?.persistedPerSecond)],
+  ['of limit', ({ window }, limit) => ratio(limit && window && window.persistedPerSecond / limit)],
+  ['lag from', ({ window }) => count(window?.lagAtStart)],
+  ['to', ({ window }) => count(window?.lagAtEnd)],
+  ['drain', ({ drainSeconds }) => seconds(drainSeconds)],
+  ['ack p50', ({ latencies }) => milliseconds(latencies?.acknowledged.p50)],
+  ['p99', ({ latencies }) => milliseconds(latencies?.acknowledged.p99)],
+  ['p99.9', ({ latencies }) => milliseconds(latencies?.acknowledged.p999)],
+  ['visible p50', ({ latencies }) => milliseconds(latencies?.visible.p50)],
+  ['p99', ({ latencies }) => milliseconds(latencies?.visible.p99)],
+  ['p99.9', ({ latencies }) => milliseconds(latencies?.visible.p999)],
+  ['CPU program', ({ cpu }) => microseconds(cpu?.program)],
+  ['PostgreSQL', ({ cpu }) => microseconds(cpu?.postgres)],
+  ['broker', ({ cpu }) => microseconds(cpu?.broker)],
+  ['load', ({ cpu }) => microseconds(cpu?.load)],
+  ['RSS program', ({ memory }) => mebibytes(memory?.program)],
+  ['PostgreSQL', ({ memory }) => mebibytes(memory?.postgres)],
+  ['table', ({ disk }) => bytesEach(disk?.tables)],
+  ['index', ({ disk }) => bytesEach(disk?.indexes)],
+  ['WAL', ({ disk }) => bytesEach(disk?.wal)],
+  ['log', ({ disk }) => bytesEach(disk?.log)],
+  ['verified', ({ verification, failure }) => verdict(verification, failure)],
+]
+
+const wide = 9
+
+function verdict(verification, failure) {
+  if (failure) return 'failed'
+  if (verification === undefined) return '–'
+  return verification.ok ? `${count(verification.rows)} rows` : 'NOT AS ACKNOWLEDGED'
+}
+
+/** Rows of text with their columns aligned; the first to the left. */
+function aligned(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
+  const cell = (text, column) =>
+    column === 0 ? text.padEnd(widths[column]) : text.padStart(widths[column])
+  return rows.map((row) => `  ${row.map(cell).join('  ')}`).join('\n')
+}
+
+/** A few columns at a time, so that lines stay short. */
+function runsTable(runs, limit) {
+  const blocks = []
+  for (let from = 0; from < columns.length; from += wide) {
+    const some = columns.slice(from, from + wide)
+    const head = ['', ...some.map(([name]) => name)]
+    const rows = runs.map(([name, run]) => [name, ...some.map(([, show]) => show(run, limit))])
+    blocks.push(aligned([head, ...rows]))
+  }
+  return blocks.join('\n\n')
+}
+
+function limitTables({ copy, flushing, transport, best }) {
+  const copyRows = copy.map((each) => [
+    `COPY, ${count(each.rowsPerBucket)} rows a bucket, ${each.connections} connections`,
+    perSecond(each.rowsPerSecond),
+    `${count(each.rows)} rows`,
+  ])
+  const appendRows = flushing.map((each) => [
+    `append and flush, ${each.items} transactions`,
+    perSecond(each.appendsPerSecond),
+    `p99 ${milliseconds(each.latency.p99)}`,
+  ])
+  const transportRows = transport.map((each) => [
+    `transport alone, batches of ${each.items}`,
+    perSecond(each.transactionsPerSecond),
+    `${count(each.requestsPerSecond)} requests/s`,
+  ])
+  const rows = [...copyRows, ...appendRows, ...transportRows, ['limit', perSecond(best), '']]
+  return aligned(rows)
+}
+
+function compareTable({ figures }) {
+  const head = ['', 'A', 'B', 'B / A', 'least', 'most']
+  const rows = figures.map(({ name, a, b, ...ratios }) => {
+    const shown = [a, b].map((value) =>
+      value >= 1000 ? count(value) : (value?.toPrecision(3) ?? '–'),
+    )
+    return [name, ...shown, ratio(ratios.ratio), ratio(ratios.least), ratio(ratios.most)]
+  })
+  return aligned([head, ...rows])
+}
+
+export function summaryText({ results, limit, machine }) {
+  const parts = [`\n${machine.cores} × ${machine.cpu}, ${machine.kernel}, Node ${machine.node}`]
+  const failures = results.filter(({ failure }) => failure)
+  for (const { name, failure } of failures) parts.push(`${name} failed: ${failure}`)
+  const done = results.filter(({ failure }) => !failure)
+  for (const result of done.filter(({ kind }) => kind === 'limit')) parts.push(limitTables(result))
+  const runs = done.filter(({ kind }) => kind === 'load').map((result) => [result.name, result])
+  if (runs.length > 0) parts.push(runsTable(runs, limit))
+  for (const result of done.filter(({ kind }) => kind === 'compare')) {
+    const each = result.sides.flatMap(({ name, runs: turns }) =>
+      turns.map((turn, round) => [`${name}${round + 1}`, turn]),
+    )
+    parts.push(runsTable(each, limit), compareTable(result))
+  }
+  for (const { name, verification } of done) {
+    for (const problem of verification?.problems ?? []) parts.push(`${name}: ${problem}`)
+  }
+  parts.push(
+    'CPU in µs a transaction (seconds a million), over load and drain; disk in bytes a transaction;',
+    'ack: from the load generator; visible: from single transactions sent beside the load.',
+  )
+  return `${parts.join('\n\n')}\n`
+}
