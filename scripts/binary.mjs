@@ -60,6 +60,7 @@ async function inject(scratch, source, assets) {
     main: path.join(scratch, 'main.js'),
     output: path.join(scratch, 'blob'),
     disableExperimentalSEAWarning: true,
+    useCodeCache: true,
     assets: files,
   }
   fs.writeFileSync(config.main, source)

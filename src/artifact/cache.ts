@@ -137,10 +137,17 @@ function isWhole(target: string, archive: Archive): boolean {
     }
     const { size, mode } = assertOurs(path)
     if (size !== file.bytes || (mode & 0o777) !== file.mode) return false
-    // Fails where the file system is mounted without permission to run programs from it.
-    if ((file.mode & 0o100) !== 0) accessSync(path, constants.X_OK)
+    if ((file.mode & 0o100) !== 0) assertRuns(path)
   }
   return true
+}
+
+function assertRuns(path: string): void {
+  try {
+    accessSync(path, constants.X_OK)
+  } catch (cause) {
+    throw new Error(`${path} cannot be run; is it on a file system mounted with noexec?`, { cause })
+  }
 }
 
 /** Modes are set whatever the umask: the user that PostgreSQL runs as must read these. */
