@@ -33,12 +33,12 @@ describe('the executable, alone in a directory and with an empty environment', (
       launch,
     })
     try {
-      const roles = ['ingress', 'ingress', 'worker,query', 'worker']
+      const roles = ['ingress', 'worker,query', 'worker']
       const programs = roles.map((role) => setting.start('--role', role, '--cache-dir', cache.path))
       await Promise.all(programs.map((program) => program.ready()))
       const { generator, random, clients } = setting
       const load = { clients, generator, random, abandonShare: 0 }
-      await startLoad({ ...load, contentsMax: 30_000 }).finished
+      await startLoad({ ...load, contentsMax: 20_000 }).finished
       const { rows, conflicts } = await setting.assertAllKept()
       assert.deepEqual([rows, conflicts], [setting.history.count, 0])
       for (const program of programs) await setting.assertStops(program)
