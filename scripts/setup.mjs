@@ -43,7 +43,7 @@ function checkNode() {
 async function setUpKafka({ tests, executable }) {
   const needsBuild = !(await addonLoads()) && !(await downloadAddon())
   // The executable's own librdkafka is built from source where the addon was.
-  const compiles = needsBuild || (executable && addonWasBuiltHere())
+  const compiles = needsBuild || ((executable || tests) && addonWasBuiltHere())
   const forBuild = compiles ? await missingBuildPackages() : []
   const forExecutable = executable || tests ? await missingExecutablePackages() : []
   const forTests = tests ? await missingTestPackages() : []

@@ -6,13 +6,7 @@
 // Absent: what the roles do (program.ts composes them).
 
 import { useCache } from './artifact/cache.ts'
-import {
-  commandName,
-  inExecutable,
-  licensesText,
-  version,
-  versionText,
-} from './artifact/executable.ts'
+import { licensesText, usage, version, versionText } from './artifact/executable.ts'
 import { describeConfig, readConfig, type Config } from './config.ts'
 import { messageOf, reactionTo } from './errors.ts'
 import { helpText } from './flags.ts'
@@ -94,8 +88,7 @@ async function main(): Promise<void> {
 function textOf(kind: 'help' | 'version' | 'licenses'): string {
   if (kind === 'version') return versionText()
   if (kind === 'licenses') return licensesText()
-  const bench = inExecutable ? [`       ${commandName} bench [FLAGS]`] : []
-  return helpText([`Usage: ${commandName} [FLAGS]`, ...bench])
+  return helpText(usage)
 }
 
 void main()

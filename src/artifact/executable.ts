@@ -108,4 +108,6 @@ export function licensesText(): string {
 }
 
 /** How this program is called from a shell, for --help. */
-export const commandName = inExecutable ? 'transaction-ledger' : 'npm start --'
+export const usage = inExecutable
+  ? ['Usage: transaction-ledger [FLAGS]', '       transaction-ledger bench [FLAGS]']
+  : ['Usage: npm start -- [FLAGS]', '       npm run bench -- [FLAGS]']
