@@ -1,15 +1,14 @@
 // The bench: runs scenarios, shows what they do while they run, and writes a report.
 // In:  a command line; how to start the program, and this very bench as a load generator.
 // Out: a table on stdout, a report in HTML and in JSON; 1 when a verification failed.
-// Absent: the scenarios (scenarios/), figures (support/), plots (report/).
+// Absent: where those commands come from (cli.mjs), the scenarios (scenarios/), figures (support/).
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { generatorFlag } from './load/client.mjs'
 import { runGenerator } from './load/generator.mjs'
-import { UsageError, helpText, listLines, readOptions } from './options.mjs'
+import { UsageError, helpText, listLines, readOptions, shownOptions } from './options.mjs'
 import { writeReport } from './report/write.mjs'
 import { chosen, scenarios } from './scenarios/index.mjs'
 import { cleanOnSignals, cleanup } from './support/cleanup.mjs'
@@ -52,7 +51,7 @@ async function runScenarios(options, { programCommand, benchCommand }) {
   const directory = mkdtempSync(join(tmpdir(), 'ledger-bench-load-'))
   const remove = cleanup(() => rmSync(directory, { recursive: true, force: true }))
   cleanOnSignals()
-  const bench = { options, live, directory, benchCommand }
+  const bench = { options, live, directory, benchCommand, limit: options.limit }
   bench.programCommand = options.program ?? programCommand
   const startedAt = new Date()
   const results = []
@@ -60,14 +59,20 @@ async function runScenarios(options, { programCommand, benchCommand }) {
     const { name, title, kind } = scenario
     live.title(`${name}: ${title}`)
     const started = performance.now()
-    const figures = await scenario.run(bench).catch((error) => ({ failure: error.message }))
+    const figures = await scenario.run(bench).catch((error) => {
+      if (error instanceof UsageError) throw error
+      return { failure: error.message }
+    })
     if (figures.failure) live.note(`failed: ${figures.failure}`)
-    if (name === 'limit') bench.limit = figures.best
+    if (name === 'limit') bench.limit = figures.best ?? bench.limit
+    const persisted = figures.window?.persistedPerSecond
+    const ofLimit = persisted && bench.limit && persisted / bench.limit
     results.push({
       name,
       title,
       kind,
       tookSeconds: (performance.now() - started) / 1000,
+      ofLimit,
       ...figures,
     })
   }
@@ -77,7 +82,7 @@ async function runScenarios(options, { programCommand, benchCommand }) {
   const report = {
     startedAt: startedAt.toISOString(),
     machine,
-    options,
+    options: shownOptions(options),
     limit: bench.limit,
     results,
   }
@@ -86,14 +91,4 @@ async function runScenarios(options, { programCommand, benchCommand }) {
   for (const file of writeReport(options.out, report)) process.stdout.write(`${file}\n`)
   const isGood = ({ failure, verification }) => !failure && verification?.ok !== false
   return results.every(isGood) ? 0 : 1
-}
-
-const ownFile = process.argv[1] === undefined ? '' : pathToFileURL(process.argv[1]).href
-if (import.meta.url === ownFile) {
-  const programCommand = [process.execPath, fileURLToPath(new URL('../dist/main.js', ownFile))]
-  const benchCommand = [process.execPath, process.argv[1]]
-  // Not awaited: the executable holds this file in a form that cannot wait at its top.
-  void runBench(process.argv.slice(2), { programCommand, benchCommand }).then((code) => {
-    process.exitCode = code
-  })
 }

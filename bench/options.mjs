@@ -12,6 +12,7 @@ const flags = {
   'warm-up': ['N', 'Seconds of load before the window. Default: half of --seconds, 10 at most.'],
   connections: ['N', "HTTP connections. Default: the scenario's."],
   rate: ['N', 'single, burst: transactions a second, instead of finding what saturates.'],
+  limit: ['N', 'Rows a second of an earlier limit, to give ratios of it without measuring it.'],
   all: [undefined, 'Every scenario but compare.'],
   kafka: [undefined, 'Start Apache Kafka as the tests do, instead of the embedded log.'],
   program: ['COMMAND', 'The program to start. Default: this one.'],
@@ -54,6 +55,7 @@ export function readOptions(argv) {
     warmUpSeconds: number('warm-up', Math.min(10, seconds / 2)),
     connections: number('connections'),
     rate: number('rate'),
+    limit: number('limit'),
     rounds: number('rounds', 3),
     urls: readUrls('url', values.url),
     metricsUrls: readUrls('metrics-url', values['metrics-url']),
@@ -116,6 +118,27 @@ function readUrls(name, text) {
 function words(text) {
   const parts = text?.split(/\s+/).filter((part) => part !== '')
   return parts?.length === 0 ? undefined : parts
+}
+
+const secretFlags = ['--database-url', '--kafka-properties', '--receipt-key']
+
+/** Options as a report may show them: no passwords. */
+export function shownOptions({ databaseUrls, flags: given, sides, ...options }) {
+  return {
+    ...options,
+    databases: databaseUrls.length,
+    flags: masked(given),
+    sides: sides.map((side) => ({ ...side, flags: masked(side.flags) })),
+  }
+}
+
+/** Flags of the program without the values that are secrets. */
+export function masked(list) {
+  return list.map((word, index) => {
+    if (secretFlags.includes(list[index - 1])) return '***'
+    const name = secretFlags.find((flag) => word.startsWith(`${flag}=`))
+    return name === undefined ? word : `${name}=***`
+  })
 }
 
 export function helpText(scenarios) {

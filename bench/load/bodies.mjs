@@ -120,8 +120,7 @@ export class Bodies {
     const template = this.templateOf(number)
     const { body, places, changed } = template
     while (changed.length > 0) body[changed.pop()] ^= 1
-    const prefix = this.#prefix(number)
-    for (const place of places) body.set(prefix, place)
+    writeAt(body, places, this.#prefix(number))
     if (this.requests.sourceOf(number) !== noSource) this.#repeat(number, template)
     return { number, body }
   }
@@ -156,5 +155,24 @@ export class Bodies {
       `${time.slice(0, 8)}-${time.slice(8)}-7${sender.slice(0, 3)}` +
       `-8${sender[3]}${request.slice(0, 2)}-${request.slice(2)}`
     return Buffer.from(text, 'latin1').subarray(0, idPrefixLength)
+  }
+}
+
+/** Writes 30 bytes at each place, in words of which the last two overlap. */
+function writeAt(body, places, bytes) {
+  const from = new DataView(bytes.buffer, bytes.byteOffset, idPrefixLength)
+  const to = new DataView(body.buffer, body.byteOffset, body.length)
+  const [a, b, c, d, e, f, g] = [0, 4, 8, 12, 16, 20, 24].map((at) => from.getInt32(at))
+  const last = from.getInt32(idPrefixLength - 4)
+  for (let i = 0; i < places.length; i++) {
+    const at = places[i]
+    to.setInt32(at, a)
+    to.setInt32(at + 4, b)
+    to.setInt32(at + 8, c)
+    to.setInt32(at + 12, d)
+    to.setInt32(at + 16, e)
+    to.setInt32(at + 20, f)
+    to.setInt32(at + 24, g)
+    to.setInt32(at + 26, last)
   }
 }

@@ -53,9 +53,12 @@ export async function prepareLoad({ benchCommand, directory, bodies, ...options 
     })
   const prepared = answer('prepared')
   tell({ kind: 'prepare', bodies: seeded })
+  // Built twice, at the same time: here for whoever wants to know what is sent.
+  const sent = new Bodies(seeded)
   await prepared
   return {
     pid: child.pid,
+    bodies: sent,
     start: () => tell({ kind: 'start', file, ...options }),
     /** What was sent and answered up to a quarter of a second ago. */
     get counts() {
@@ -76,7 +79,6 @@ export async function prepareLoad({ benchCommand, directory, bodies, ...options 
       tell({ kind: 'stop' })
       await done
       await exited
-      const sent = new Bodies(seeded)
       sent.requests = RequestLog.load(file)
       return sent
     },

@@ -21,7 +21,10 @@ function say(message) {
 /** What was answered so far, and how fast since the window began. */
 class Answers {
   counts = { acknowledgedItems: 0, newItems: 0, refusals: 0, errors: 0 }
-  window = new Histogram()
+  #window = new Histogram()
+  /** The longest time without an acknowledgement, in ms. */
+  #silence = 0
+  #lastAt = performance.now()
   #bodies
 
   constructor(bodies) {
@@ -36,11 +39,28 @@ class Answers {
     }
     this.counts.acknowledgedItems += this.#bodies.items
     this.counts.newItems += this.#bodies.newItems(number)
-    this.window.record(ms)
+    this.#window.record(ms)
+    this.#hear()
+  }
+
+  #hear() {
+    const now = performance.now()
+    this.#silence = Math.max(this.#silence, now - this.#lastAt)
+    this.#lastAt = now
   }
 
   onError = () => {
     this.counts.errors++
+  }
+
+  /** Latencies and the longest silence since the last call. */
+  takeWindow() {
+    const window = this.#window
+    this.#hear()
+    const longestSilence = this.#silence
+    this.#window = new Histogram()
+    this.#silence = 0
+    return { ...window.summary(), longestSilence, buckets: window.buckets() }
   }
 }
 
@@ -54,14 +74,8 @@ async function start(bodies, config) {
   const progress = () => say({ kind: 'progress', ...answers.counts, sent: bodies.requests.count })
   const timer = setInterval(progress, progressMs)
   return {
-    window() {
-      answers.window = new Histogram()
-    },
-    windowEnd() {
-      const { window } = answers
-      answers.window = new Histogram()
-      say({ kind: 'window', ...window.summary(), buckets: window.buckets() })
-    },
+    window: () => void answers.takeWindow(),
+    windowEnd: () => say({ kind: 'window', ...answers.takeWindow() }),
     rate: ({ rate: next }) => driver.setRate(next),
     async stop() {
       await driver.stop()

@@ -29,7 +29,7 @@ export function drivePaced({ urls, connections, rate, bodies, onAnswer, onError 
   function sendDue() {
     const now = performance.now()
     for (const sender of senders) {
-      if (stopping) return
+      if (stopping || perSecond === 0) return
       if (!sender.isFree) continue
       const due = perSecond === Infinity ? now : base + (sent * 1000) / perSecond
       if (due > now) return

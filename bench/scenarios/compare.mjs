@@ -8,15 +8,15 @@
 import { measure } from '../support/measure.mjs'
 import { median } from '../support/median.mjs'
 import { perSecond, ratio } from '../support/format.mjs'
-import { UsageError } from '../options.mjs'
-import { loadScenarios, loadSettings } from './loads.mjs'
+import { UsageError, masked } from '../options.mjs'
+import { loadScenarios, loadSettings, runSeconds } from './loads.mjs'
 
 export const compare = {
   name: 'compare',
   title: 'two builds or settings (--a, --b, --program-a, --program-b), taking turns',
   isDefault: false,
   kind: 'compare',
-  seconds: ({ rounds, warmUpSeconds, seconds }) => rounds * 2 * (warmUpSeconds + seconds * 2 + 8),
+  seconds: (options) => options.rounds * 2 * runSeconds(options),
   run,
 }
 
@@ -34,7 +34,7 @@ async function run(bench) {
   const { of, rounds, flags } = options
   const sides = options.sides.map(({ flags: own, program }, index) => {
     const command = program ?? bench.programCommand
-    const shown = [...(program ?? []), ...own].join(' ')
+    const shown = [...(program ?? []), ...masked(own)].join(' ')
     return { name: 'AB'[index], command, flags: [...flags, ...own], shown, runs: [] }
   })
   checkSides(options, sides)

@@ -4,12 +4,26 @@
 // Absent: running them (main.mjs).
 
 import { UsageError } from '../options.mjs'
+import { burst } from './burst.mjs'
 import { compare } from './compare.mjs'
+import { crash } from './crash.mjs'
 import { limit } from './limit.mjs'
 import { loadScenarios } from './loads.mjs'
+import { readWhileWrite } from './read-while-write.mjs'
+import { scale } from './scale.mjs'
+import { single } from './single.mjs'
 
 /** The limit comes first: the others are given as ratios of it. */
-export const scenarios = [limit, ...loadScenarios, compare]
+export const scenarios = [
+  limit,
+  ...loadScenarios,
+  single,
+  readWhileWrite,
+  burst,
+  crash,
+  scale,
+  compare,
+]
 
 /** Those named, or the default ones, or all that need no further flags. */
 export function chosen({ scenarios: names, all, urls }) {
@@ -19,8 +33,11 @@ export function chosen({ scenarios: names, all, urls }) {
     throw new UsageError(`Expected one of the scenarios ${known}; found ${unknown}.`)
   }
   if (names.length > 0) return scenarios.filter(({ name }) => names.includes(name))
-  if (all) return scenarios.filter(({ name }) => name !== 'compare')
-  return scenarios.filter(
-    ({ isDefault, kind }) => isDefault && (urls.length === 0 || kind === 'load'),
-  )
+  // A deployment that runs already is loaded, not started, killed or compared.
+  const apply = urls.length === 0 ? scenarios : scenarios.filter(runsAnywhere)
+  return apply.filter(({ name, isDefault }) => (all ? name !== 'compare' : isDefault))
+}
+
+function runsAnywhere({ name, kind }) {
+  return kind === 'load' && name !== 'crash'
 }

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '../../dist/observe/logger.js'
+import { freePort, stopPostmaster } from '../../dist/postgres/cluster.js'
 import { startEmbeddedPostgres } from '../../dist/postgres/embedded.js'
 import { cleanup } from './cleanup.mjs'
 import { startProgram } from './program.mjs'
@@ -22,6 +23,8 @@ import { startProgram } from './program.mjs'
  * @property {string | undefined} dataDir
  * @property {() => Promise<void>} [kill] ends the program as kill -9 does
  * @property {() => Promise<void>} [restart] starts it again on the same data and address
+ * @property {(flags: string[]) => Promise<void>} [restartWith] ends it the orderly way and starts it
+ *   with other flags on the same data
  * @property {() => Promise<void>} stop ends it and removes its data
  */
 
@@ -52,11 +55,10 @@ export async function deploy({ options, programCommand, flags = [], databases = 
       ...['--data-dir', join(directory, 'data')],
       ...(kafka ? ['--brokers', kafka.brokers] : []),
       ...(servers.length > 0 ? ['--database-url', servers.map(({ url }) => url).join(',')] : []),
-      ...flags,
     ]
     const own = new OwnProgram(command, allFlags, servers)
     const stopOwn = cleanup(() => own.stop())
-    await own.start()
+    await own.start(flags)
     return own.describe({
       broker: kafka?.pid,
       dataDir: join(directory, 'data'),
@@ -100,47 +102,62 @@ function external({ urls, metricsUrls, databaseUrls }) {
 
 class OwnProgram {
   #command
+  #commonFlags
   #flags
   #servers
   #running
   #listen
 
-  constructor(command, flags, servers) {
+  constructor(command, commonFlags, servers) {
     this.#command = command
-    this.#flags = flags
+    this.#commonFlags = commonFlags
     this.#servers = servers
   }
 
-  async start() {
-    this.#running = await startProgram(this.#command, this.#flags, { listen: this.#listen })
-    this.#listen = this.#running.url.replace('http://', '')
+  async start(flags) {
+    this.#flags = flags
+    // No port that the kernel gives to clients: one of them would have it while the program is dead.
+    this.#listen ??= `127.0.0.1:${await freePort()}`
+    this.#running = await startProgram(this.#command, [...this.#commonFlags, ...flags], {
+      listen: this.#listen,
+    })
   }
 
   describe({ broker, dataDir, stop }) {
     const current = () => this.#running
     const servers = this.#servers
-    const { url, databaseUrl } = current()
+    const { url } = current()
     return {
       urls: [url],
       metricsUrls: [url],
-      databaseUrls: servers.length > 0 ? servers.map((server) => server.url) : [databaseUrl],
+      get databaseUrls() {
+        if (servers.length > 0) return servers.map((server) => server.url)
+        // A program without workers has none.
+        return [current().databaseUrl].filter((each) => each)
+      },
       isExclusive: true,
       get pids() {
         const { pid, postgresPid } = current()
-        const postgres = servers.length > 0 ? servers.map((server) => server.pid) : [postgresPid]
+        const own = [postgresPid].filter((each) => each !== undefined)
+        const postgres = servers.length > 0 ? servers.map((server) => server.pid) : own
         return { program: pid, postgres, broker }
       },
       dataDir,
       kill: () => this.#running.kill(),
-      restart: () => this.start(),
+      restart: () => this.start(this.#flags),
+      restartWith: async (flags) => {
+        await this.#running.stop()
+        await this.start(flags)
+      },
       stop,
     }
   }
 
   async stop() {
     if (this.#running === undefined) return
-    // A killed program leaves its database running; one that starts again takes it over and ends it.
-    if (!this.#running.isRunning) await this.start()
-    await this.#running.stop()
+    const { isRunning, postgresPid } = this.#running
+    if (isRunning) await this.#running.stop()
+    // A killed program leaves its database running.
+    else if (postgresPid !== undefined) await stopPostmaster(postgresPid)
   }
 }

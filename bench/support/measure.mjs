@@ -9,12 +9,17 @@ import { verify } from '../verify/verify.mjs'
 import { cleanup } from './cleanup.mjs'
 import { CpuMeter } from './cpu.mjs'
 import { deploy } from './deployment.mjs'
-import { measureDisk } from './disk.mjs'
+import { measureDisk, postgresVersion } from './disk.mjs'
 import { Probes } from './probes.mjs'
+import { cpuOfMainThread } from './processes.mjs'
 import { Sampler } from './sampler.mjs'
 
 const drainLookMs = 50
 const drainMs = 600_000
+const patienceSeconds = 60
+
+/** Flags that come first in a run whose settings say `isIngressOnly`. */
+export const ingressOnly = ['--role', 'ingress']
 
 /** What a run is made of while it goes on; scenarios with a course of their own get it whole. */
 class Run {
@@ -40,10 +45,10 @@ class Run {
       load: this.load,
       onSample: (sample, samples) => bench.live.sample(sample, samples),
     })
-    await this.probes.connect()
+    if (!settings.isIngressOnly) await this.probes.connect()
     await this.sampler.begin()
     this.load.start()
-    this.probes.begin()
+    if (!settings.isIngressOnly) this.probes.begin()
   }
 
   /** Seconds on the run's own clock. */
@@ -64,19 +69,25 @@ class Run {
     this.mark('load ends')
     bench.live.phase('drain')
     await this.probes.stop()
+    const atEnd = await sampler.look()
+    const ingressSeconds = this.cpu.read()
+    if (this.settings.isIngressOnly) await this.#persistAfterwards()
     const drained = await this.#drain()
-    const cpuSeconds = this.cpu.read()
+    const cpuSeconds = this.settings.isIngressOnly ? ingressSeconds : this.cpu.read()
     await sampler.stop()
     const last = sampler.samples.at(-1)
     const disk = await measureDisk(deployment.databaseUrls)
     bench.live.phase('verify')
-    const verification = await verify(deployment, [bodies], this.probes.sent)
+    const verification = await this.#verify(bodies, drained !== undefined)
+    const [databaseUrl] = deployment.databaseUrls
     return {
+      postgres: databaseUrl && (await postgresVersion(databaseUrl)),
       window,
       drainSeconds: drained === undefined ? undefined : drained - endedAt,
+      isIngressOnly: this.settings.isIngressOnly,
       latencies: window?.latencies,
       answers: answersOf(bodies),
-      cpu: cpuPerTransaction(cpuSeconds, last),
+      cpu: cpuPerTransaction(cpuSeconds, this.settings.isIngressOnly ? atEnd : last),
       memory: {
         program: sampler.programPeakBytes || undefined,
         postgres: sampler.postgresPeakBytes || undefined,
@@ -90,6 +101,13 @@ class Run {
     }
   }
 
+  /** A program that only took the load has nothing persisted yet: one with workers does it now. */
+  async #persistAfterwards() {
+    const { flags } = this.settings.deployment
+    this.countersBroken = true
+    await this.deployment.restartWith(flags.slice(ingressOnly.length))
+  }
+
   /**
    * When everything accepted was settled, on the run's clock; undefined when it cannot be known.
    * Counters of a program that was killed have lost what came last, so then the log's lag decides,
@@ -99,8 +117,8 @@ class Run {
     const until = this.now + drainMs / 1000
     let settledAt
     while (this.now < until) {
-      const { lag, lagRecords } = await this.sampler.look()
-      if (lag === undefined) return undefined
+      const { lag, lagRecords, settled } = await this.sampler.look()
+      if (settled === undefined && !this.countersBroken) return undefined
       if (lag <= 0) settledAt ??= this.now
       const isSettled = settledAt !== undefined || this.countersBroken
       if (isSettled && lagRecords === 0) return settledAt ?? this.now
@@ -109,8 +127,21 @@ class Run {
     throw new Error(`not everything was persisted ${drainMs / 1000} s after the load had ended`)
   }
 
+  /** Where nobody could say when everything was persisted, some time is given to it. */
+  async #verify(bodies, isDrained) {
+    const until = this.now + (isDrained ? 0 : patienceSeconds)
+    for (;;) {
+      const started = performance.now()
+      const verdict = await verify(this.deployment, [bodies], this.probes.sent)
+      verdict.tookSeconds = (performance.now() - started) / 1000
+      if (verdict.ok || this.now >= until) return verdict
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+    }
+  }
+
   async end() {
     await this.killLoad?.()
+    await this.probes?.close()
     await this.sampler?.stop().catch(() => undefined)
     await this.deployment?.stop()
   }
@@ -149,8 +180,10 @@ export async function measureWindow(run, seconds) {
   load.beginWindow()
   probes.beginWindow()
   const first = await sampler.look()
+  const mainThread = watchMainThread(run.deployment)
   await sampler.until(first.at + seconds)
   const last = await sampler.look()
+  const mainThreadShare = mainThread()
   const acknowledged = await load.endWindow()
   const { visible, acknowledged: probeAcknowledged } = probes.endWindow()
   run.mark('window ends')
@@ -165,19 +198,29 @@ export async function measureWindow(run, seconds) {
     settledPerSecond: rate('settled'),
     lagAtStart: first.lag,
     lagAtEnd: last.lag,
+    mainThreadShare,
     latencies: { acknowledged, probeAcknowledged, visible },
   }
 }
 
+/** The share of one core that the program's main thread takes from now until it is asked. */
+function watchMainThread({ pids: { program } }) {
+  const before = { at: performance.now(), cpu: cpuOfMainThread(program) }
+  return () => {
+    const used = cpuOfMainThread(program) - before.cpu
+    return used > 0 ? (used * 1000) / (performance.now() - before.at) : undefined
+  }
+}
+
 /** Microseconds a transaction, which is seconds a million, from the first to the last persisted. */
-function cpuPerTransaction(cpuSeconds, { settled }) {
+function cpuPerTransaction(cpuSeconds, { accepted, settled = accepted }) {
   const entries = Object.entries(cpuSeconds)
   return Object.fromEntries(entries.map(([name, used]) => [name, (used * 1e6) / settled]))
 }
 
 function diskPerTransaction(before, after, { persisted, accepted, recordBytes }) {
   const log = recordBytes === undefined ? undefined : recordBytes / accepted
-  if (before === undefined) return { log }
+  if (before === undefined || persisted === undefined) return { log }
   const each = (name) => (after[name] - before[name]) / persisted
   return { tables: each('tables'), indexes: each('indexes'), wal: each('wal'), log }
 }

@@ -21,7 +21,8 @@ async function scrapeOne(url) {
 
 /**
  * Transactions accepted, and what has become of them. `settled` are those that need nothing more:
- * persisted, found to be there already, or recorded as conflicts.
+ * persisted, found to be there already, or recorded as conflicts. `lagRecords` is undefined where
+ * none of the processes works on a partition: then nothing is known of what is persisted.
  */
 export async function scrape(urls) {
   const each = await Promise.all(urls.map(scrapeOne))
@@ -29,13 +30,14 @@ export async function scrape(urls) {
   const persisted = sum('ledger_persisted_transactions_total')
   const duplicates = sum('ledger_duplicate_transactions_total')
   const conflicts = sum('ledger_conflicts_total')
+  const hasWorkers = each.some((values) => values.has('ledger_lag_records'))
   return {
     accepted: sum('ledger_accepted_transactions_total'),
-    persisted,
-    settled: persisted + duplicates + conflicts,
-    lagRecords: sum('ledger_lag_records'),
-    flushes: sum('ledger_flushes_total'),
     records: sum('ledger_appended_records_total'),
     recordBytes: sum('ledger_appended_bytes_total'),
+    persisted,
+    settled: persisted + duplicates + conflicts,
+    flushes: sum('ledger_flushes_total'),
+    lagRecords: hasWorkers ? sum('ledger_lag_records') : undefined,
   }
 }

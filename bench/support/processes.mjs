@@ -7,9 +7,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 const ticksPerSecond = 100
 
-function statOf(pid) {
+function statOf(pid, path = `/proc/${pid}/stat`) {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const text = readFileSync(path, 'latin1')
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
     const own = Number(fields[11]) + Number(fields[12])
     const waitedFor = Number(fields[13]) + Number(fields[14])
@@ -40,6 +40,11 @@ function treeOf(pid) {
 /** CPU seconds used so far by a process alone. */
 export function cpuOf(pid) {
   return (statOf(pid)?.own ?? 0) / ticksPerSecond
+}
+
+/** CPU seconds used so far by a process's main thread. */
+export function cpuOfMainThread(pid) {
+  return (statOf(pid, `/proc/${pid}/task/${pid}/stat`)?.own ?? 0) / ticksPerSecond
 }
 
 /** CPU seconds used so far by a process and everything it has started, what has ended included. */

@@ -12,6 +12,8 @@ const postgresEvery = 4
 
 /** Counters that go on where a program that was started again begins at 0. */
 export class Counters {
+  /** How often one was found to begin again. */
+  restarts = 0
   #last = {}
   #base = {}
 
@@ -21,6 +23,7 @@ export class Counters {
     for (const [name, value] of Object.entries(counters)) {
       if (value < (this.#last[name] ?? 0)) {
         this.#base[name] = (this.#base[name] ?? 0) + this.#last[name]
+        this.restarts++
       }
       this.#last[name] = value
       followed[name] = value + (this.#base[name] ?? 0)
@@ -39,6 +42,7 @@ export class Sampler {
   #counters = new Counters()
   #start = performance.now()
   #origin
+  #hasWorkers = false
   #stopped = false
   #done
   #turn = 0
@@ -104,7 +108,11 @@ export class Sampler {
     const since = Object.fromEntries(
       Object.entries(followed).map(([name, value]) => [name, value - this.#origin[name]]),
     )
-    return { ...since, lagRecords, lag: since.accepted - since.settled }
+    this.#hasWorkers ||= lagRecords !== undefined
+    if (!this.#hasWorkers) return pickIngress(since)
+    // A program that was killed takes the last counts with it, of each counter as it happens.
+    const lag = this.#counters.restarts > 0 ? undefined : since.accepted - since.settled
+    return { ...since, lagRecords, lag }
   }
 
   #weigh(sample) {
@@ -118,4 +126,9 @@ export class Sampler {
       this.postgresPeakBytes = Math.max(this.postgresPeakBytes, sample.postgresBytes)
     }
   }
+}
+
+/** What is known where none of the processes that are asked has workers. */
+function pickIngress({ accepted, records, recordBytes }) {
+  return { accepted, records, recordBytes }
 }

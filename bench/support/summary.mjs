@@ -3,51 +3,10 @@
 // Out: text.
 // Absent: plots (report/).
 
-import {
-  bytesEach,
-  count,
-  mebibytes,
-  microseconds,
-  milliseconds,
-  perSecond,
-  ratio,
-  seconds,
-} from './format.mjs'
-
-/** What a row shows of a measured run. */
-const columns = [
-  ['accepted', ({ window }) => perSecond(window?.acceptedPerSecond)],
-  ['persisted', ({ window }) => perSecond(window?.persistedPerSecond)],
-  ['of limit', ({ window }, limit) => ratio(limit && window && window.persistedPerSecond / limit)],
-  ['lag from', ({ window }) => count(window?.lagAtStart)],
-  ['to', ({ window }) => count(window?.lagAtEnd)],
-  ['drain', ({ drainSeconds }) => seconds(drainSeconds)],
-  ['ack p50', ({ latencies }) => milliseconds(latencies?.acknowledged.p50)],
-  ['p99', ({ latencies }) => milliseconds(latencies?.acknowledged.p99)],
-  ['p99.9', ({ latencies }) => milliseconds(latencies?.acknowledged.p999)],
-  ['visible p50', ({ latencies }) => milliseconds(latencies?.visible.p50)],
-  ['p99', ({ latencies }) => milliseconds(latencies?.visible.p99)],
-  ['p99.9', ({ latencies }) => milliseconds(latencies?.visible.p999)],
-  ['CPU program', ({ cpu }) => microseconds(cpu?.program)],
-  ['PostgreSQL', ({ cpu }) => microseconds(cpu?.postgres)],
-  ['broker', ({ cpu }) => microseconds(cpu?.broker)],
-  ['load', ({ cpu }) => microseconds(cpu?.load)],
-  ['RSS program', ({ memory }) => mebibytes(memory?.program)],
-  ['PostgreSQL', ({ memory }) => mebibytes(memory?.postgres)],
-  ['table', ({ disk }) => bytesEach(disk?.tables)],
-  ['index', ({ disk }) => bytesEach(disk?.indexes)],
-  ['WAL', ({ disk }) => bytesEach(disk?.wal)],
-  ['log', ({ disk }) => bytesEach(disk?.log)],
-  ['verified', ({ verification, failure }) => verdict(verification, failure)],
-]
+import { columns } from './columns.mjs'
+import { count, milliseconds, perSecond, ratio } from './format.mjs'
 
 const wide = 9
-
-function verdict(verification, failure) {
-  if (failure) return 'failed'
-  if (verification === undefined) return '–'
-  return verification.ok ? `${count(verification.rows)} rows` : 'NOT AS ACKNOWLEDGED'
-}
 
 /** Rows of text with their columns aligned; the first to the left. */
 function aligned(rows) {
@@ -62,11 +21,15 @@ function runsTable(runs, limit) {
   const blocks = []
   for (let from = 0; from < columns.length; from += wide) {
     const some = columns.slice(from, from + wide)
-    const head = ['', ...some.map(([name]) => name)]
-    const rows = runs.map(([name, run]) => [name, ...some.map(([, show]) => show(run, limit))])
+    const head = ['', ...some.map((column) => headOf(column))]
+    const rows = runs.map(([name, run]) => [name, ...some.map(({ show }) => show(run, limit))])
     blocks.push(aligned([head, ...rows]))
   }
   return blocks.join('\n\n')
+}
+
+function headOf({ group, name }) {
+  return group ? `${group} ${name}` : name
 }
 
 function limitTables({ copy, flushing, transport, best }) {
@@ -113,6 +76,12 @@ export function summaryText({ results, limit, machine }) {
       turns.map((turn, round) => [`${name}${round + 1}`, turn]),
     )
     parts.push(runsTable(each, limit), compareTable(result))
+  }
+  for (const { curves } of done.filter(({ kind }) => kind === 'scale')) {
+    const points = curves.flatMap(({ name, points: each }) =>
+      each.filter(({ failure }) => !failure).map((point) => [`${point.value} ${name}`, point]),
+    )
+    if (points.length > 0) parts.push(runsTable(points, limit))
   }
   for (const { name, verification } of done) {
     for (const problem of verification?.problems ?? []) parts.push(`${name}: ${problem}`)
