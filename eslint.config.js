@@ -77,7 +77,7 @@ const nodeGlobals = [
 ]
 
 export default tseslint.config(
-  { ignores: ['dist', 'data', 'src/record/gen', '.*'] },
+  { ignores: ['dist', 'data', 'bench-report', 'src/record/gen', '.*'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     files: ['src/**/*.ts'],

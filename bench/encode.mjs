@@ -1,5 +1,5 @@
 // The steps between a scanned item and its place in a slab, each alone: nanoseconds an item.
-// Run: npm run build && node bench/encode.mjs
+// Run: npm run compile && node bench/encode.mjs
 
 import { randomBytes } from 'node:crypto'
 import { readInt64 } from '../dist/bytes/int64.js'
@@ -11,7 +11,8 @@ import { writeEntryFrame } from '../dist/record/encode.js'
 import { accountIdAt, amountAt, entryBytes, idAt } from '../dist/record/layout.js'
 import { partitionOf } from '../dist/record/partition.js'
 import { walkRecord } from '../dist/record/walk.js'
-import { compare, uuidText } from './support/rounds.mjs'
+import { uuidText } from './load/random.mjs'
+import { compare } from './support/rounds.mjs'
 
 const items = 5000
 const textBytes = 36 + 36 + 6

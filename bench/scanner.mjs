@@ -1,6 +1,6 @@
 // A JSON body to canonical entries: our scanner, and JSON.parse with a walk over its objects, which
 // do the same work on the same bodies in turn.
-// Run: npm run build && node bench/scanner.mjs
+// Run: npm run compile && node bench/scanner.mjs
 
 import { randomBytes } from 'node:crypto'
 import { readUuid } from '../dist/bytes/uuid.js'
@@ -10,7 +10,8 @@ import { Repeats } from '../dist/ingress/repeats.js'
 import { accountIdAt, amountAt, entryBytes, idAt } from '../dist/record/layout.js'
 import { writeEntryFrame } from '../dist/record/encode.js'
 import { partitionOf } from '../dist/record/partition.js'
-import { compare, uuidText } from './support/rounds.mjs'
+import { uuidText } from './load/random.mjs'
+import { compare } from './support/rounds.mjs'
 
 const items = 5000
 const repeats = new Repeats()

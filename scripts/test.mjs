@@ -1,7 +1,7 @@
 // npm test: sets up what is missing, checks, then runs every test there is.
 // In:  words: only test files whose path contains one of them are run, and no checks.
 // Out: one report with one summary; exit code 1 if anything failed.
-// Absent: the tests (src/**/*.test.ts).
+// Absent: the tests (src/**/*.test.ts, bench/**/*.test.mjs).
 
 import fs from 'node:fs'
 import path from 'node:path'
@@ -15,7 +15,7 @@ import { setUp } from './setup.mjs'
 const fileMs = 10 * 60_000
 
 /** x.test.js needs nothing but itself; x.pg.test.js and the like start servers of their own. */
-const withServers = /\.[^./]+\.test\.js$/
+const withServers = /\.[^./]+\.test\.m?js$/
 
 /**
  * Files with servers run one at a time: each has PostgreSQL, Kafka and the program, and CI has two
@@ -47,14 +47,17 @@ function addToSummary({ type, data }, { summary }) {
   return Boolean(match)
 }
 
+/** Those of src/ compiled, those of bench/ as they are. */
 function testFiles(words) {
-  const dist = path.join(root, 'dist')
-  return fs
-    .readdirSync(dist, { recursive: true })
-    .filter((file) => file.endsWith('.test.js'))
+  return ['dist', 'bench']
+    .flatMap((room) =>
+      fs.readdirSync(path.join(root, room), { recursive: true }).map((file) => ({ room, file })),
+    )
+    .filter(({ room, file }) => file.endsWith(room === 'dist' ? '.test.js' : '.test.mjs'))
+    .map(({ room, file }) => path.join(room === 'dist' ? '' : room, file))
     .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
     .sort()
-    .map((file) => path.join(dist, file))
+    .map((file) => path.join(root, file.endsWith('.mjs') ? '' : 'dist', file))
 }
 
 async function report(files) {

@@ -1,53 +1,60 @@
 // The program under load, as a child process.
-// In:  flags.
-// Out: its address, its database, its counters; its end.
+// In:  its command line.
+// Out: its address, its database; its end, orderly or not.
 // Absent: the program's code.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
-
-/** Starts the program and resolves once it is ready. */
-export async function startProgram(flags, { nodeFlags = [] } = {}) {
-  const argv = [...nodeFlags, main, '--listen', '127.0.0.1:0', '--log-format', 'json', ...flags]
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
+/**
+ * Starts the program and resolves once it is ready.
+ *
+ * @param {string[]} command such as `['node', 'dist/main.js']`
+ * @param {string[]} flags
+ */
+export async function startProgram(command, flags, { listen = '127.0.0.1:0' } = {}) {
+  const [file, ...args] = [...command, '--listen', listen, '--log-format', 'json', ...flags]
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const errors = []
+  const lines = createInterface({ input: child.stdout })
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    errors.push(line)
+    if (errors.length > 20) errors.shift()
+  })
+  const exited = once(child, 'exit')
   const ready = new Promise((resolve, reject) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.on('line', (line) => {
       const entry = line.startsWith('{') ? JSON.parse(line) : {}
       if (entry.msg === 'ready') resolve(entry)
-      if (['warn', 'error', 'fatal'].includes(entry.level)) console.error(line)
+      if (['error', 'fatal'].includes(entry.level)) errors.push(line)
+      if (['error', 'fatal'].includes(entry.level)) console.error(line)
     })
-    child.once('exit', (code) => {
-      reject(new Error(`the program ended with code ${code}`))
+    child.once('error', (error) => {
+      reject(new Error(`${command.join(' ')} could not be started: ${error.message}`))
+    })
+    child.once('exit', (code, signal) => {
+      const reason = signal ?? `code ${code}`
+      reject(new Error([`${command.join(' ')} ended with ${reason}`, ...errors].join('\n')))
     })
   })
-  const { listen, databaseUrl, postgresPid } = await ready
+  const { listen: address, databaseUrl, postgresPid } = await ready
   return {
     pid: child.pid,
-    url: `http://${listen}`,
+    url: `http://${address}`,
     databaseUrl,
     postgresPid,
-    async counters() {
-      const text = await (await fetch(`http://${listen}/metrics`)).text()
-      const value = (name) => {
-        const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))]
-        return values.reduce((sum, match) => sum + Number(match[1]), 0)
-      }
-      return {
-        accepted: value('ledger_accepted_transactions_total'),
-        persisted: value('ledger_persisted_transactions_total'),
-        lag: value('ledger_lag_records'),
-        flushes: value('ledger_flushes_total'),
-        records: value('ledger_appended_records_total'),
-      }
+    get isRunning() {
+      return child.exitCode === null && child.signalCode === null
+    },
+    /** Ends it as kill -9 does. */
+    async kill() {
+      child.kill('SIGKILL')
+      await exited
     },
     async stop() {
-      if (child.exitCode !== null) return
       child.kill('SIGTERM')
-      await once(child, 'exit')
+      await exited
     },
   }
 }

@@ -24,8 +24,3 @@ export function compare(title, items, functions) {
   console.log(title)
   console.table(Object.fromEntries(rows))
 }
-
-/** The text of 16 bytes as a UUID. */
-export function uuidText(bytes) {
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
-}

@@ -1,0 +1,10 @@
+// The middle of some numbers.
+// In:  numbers.
+// Out: a number.
+// Absent: means.
+
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
