@@ -80,7 +80,7 @@ export function dayTable(bucket: number, day: number): string {
   return `${bucketTable(bucket)}_${isoDay(day).replaceAll('-', '')}`
 }
 
-/** The leaf for ids of a day that belong to no other leaf of it: all of them under ordinary load. */
+/** The leaf for ids of a day that belong to no other leaf of it: under ordinary load, all. */
 export function restLeafTable(bucket: number, day: number): string {
   return `${dayTable(bucket, day)}_rest`
 }

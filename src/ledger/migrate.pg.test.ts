@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
 import { column, createTestLedger, openConnection, withConnection } from '../testing/ledger.ts'
@@ -62,7 +64,7 @@ test('tables of a newer program are refused', async () => {
   await column(url, `INSERT INTO ledger.migrations (version, checksum) VALUES (9, 'x')`)
   await assert.rejects(migrateTo(url, layout), {
     code: 'LAYOUT_MISMATCH',
-    message: /expected tables of version 1 at most, found version 9/,
+    message: /expected tables of version 2 at most, found version 9/,
   })
 })
 
@@ -119,7 +121,7 @@ test('one account reads one bucket, and one id of it one leaf', async () => {
     WHERE account_id = '11111111-1111-4111-8111-111111111111'`
   const scanned = async (select: string) => {
     const plan = (await column(url, `EXPLAIN ${select}`)).join('\n')
-    return new Set(plan.match(/(?<= on )transactions_b\d\d_(\d{8}|default)\b/g))
+    return new Set(plan.match(/(?<= on )transactions_b\d\d_(\d{8}_rest|default)\b/g))
   }
   const all = await scanned(account)
   assert.equal(all.size, 6)
@@ -136,3 +138,43 @@ test('every table says what it is for', async () => {
   )
   assert.deepEqual(silent, [])
 })
+
+test('tables of the first version keep their rows, and every leaf gets a key of its own', async () => {
+  const url = await createVersion1(await server.createDatabase('version_1'))
+  const rows = await column(url, 'SELECT t::text FROM ledger.transactions t ORDER BY 1')
+  assert.equal(rows.length, 100)
+  await migrateTo(url, { buckets: 1, databases: 1, databaseIndex: 0 })
+  assert.deepEqual(await column(url, 'SELECT t::text FROM ledger.transactions t ORDER BY 1'), rows)
+  const leaves = await column(
+    url,
+    `SELECT relname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+     WHERE i.indisunique AND relname LIKE 'transactions%' ORDER BY 1`,
+  )
+  assert.deepEqual(leaves, ['transactions_b00_20260101', 'transactions_b00_default'])
+  const again = 'INSERT INTO ledger.transactions SELECT * FROM ledger.transactions LIMIT 1'
+  await assert.rejects(column(url, again), { code: '23505' })
+})
+
+/** As the first version made them, with its own words, and 100 rows in two leaves. */
+async function createVersion1(url: string): Promise<string> {
+  const sql = await readFile(new URL('./schema/0001.sql', import.meta.url), 'utf8')
+  const checksum = createHash('sha256').update(sql).digest('hex')
+  const connection = await openConnection(url)
+  await connection.script(`
+    CREATE SCHEMA ledger;
+    CREATE TABLE ledger.migrations (
+      version integer PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz DEFAULT now());
+    ${sql}
+    INSERT INTO ledger.migrations (version, checksum) VALUES (1, '${checksum}');
+    INSERT INTO ledger.layout (buckets, databases, database_index) VALUES (1, 1, 0);
+    CREATE TABLE ledger.transactions_b00 PARTITION OF ledger.transactions
+      FOR VALUES WITH (MODULUS 1, REMAINDER 0) PARTITION BY RANGE (id);
+    CREATE TABLE ledger.transactions_b00_default PARTITION OF ledger.transactions_b00 DEFAULT;
+    CREATE TABLE ledger.transactions_b00_20260101 PARTITION OF ledger.transactions_b00
+      FOR VALUES FROM ('00000000-0000-0000-0000-000000000000')
+      TO ('80000000-0000-0000-0000-000000000000');
+    INSERT INTO ledger.transactions
+      SELECT gen_random_uuid(), gen_random_uuid(), n, now() FROM generate_series(1, 100) n`)
+  await connection.close()
+  return url
+}

@@ -1,25 +1,25 @@
 // Open leaves: range partitions of a day that are filled without a key, and get it when they are
 // full.
-// In:  a bucket that one worker has to itself, and a span of ids.
+// In:  a bucket that one worker has to itself; a span of ids.
 // Out: an empty leaf without indexes; later, its key.
 // Absent: knowing what is in an open leaf, and when to open and seal (worker/open-keys.ts and
 //         worker/open-buckets.ts).
 
 /*
  * Inserting into a key in place costs PostgreSQL about three times what the row itself costs;
- * building the key of a full leaf in one go costs as much as the row (bench/copy.mjs). While a leaf is
- * open, PostgreSQL does not see a repetition in it, so somebody else must, and it is proven by who
- * may write:
+ * building the key of a full leaf in one go costs as much as the row (decision 0018). While a leaf
+ * is open, PostgreSQL does not see a repetition in it, so somebody else must, and who may write
+ * there makes that possible:
  *
  *   1. A leaf is opened, empty, only by a worker that at that instant holds every partition of its
  *      bucket. The checkpoints are locked while that is looked at.
  *   2. Who claims a partition seals all open leaves of its bucket before writing a row.
- *   3. So an open leaf holds nothing but what its opener wrote since. The opener remembers every key
- *      of it, and where its memory is in doubt (a lost connection, an outcome unknown or stale) it
- *      seals too before it goes on.
+ *   3. So an open leaf holds nothing but what its opener wrote since. The opener remembers every
+ *      key of it, and where its memory is in doubt (a lost connection, an outcome unknown or stale)
+ *      it seals too before it goes on.
  *
- * Once sealed, PostgreSQL enforces uniqueness like everywhere else, for ever; and should the proof be
- * wrong, sealing says so instead of letting it pass.
+ * Once sealed, PostgreSQL enforces uniqueness as everywhere else, for ever; and should any of this
+ * be wrong, sealing says so instead of letting it pass.
  */
 
 import assert from 'node:assert/strict'
@@ -27,6 +27,7 @@ import { LedgerError } from '../errors.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { databaseError, sqlState } from '../postgres/retry.ts'
 import { partitionCount } from '../record/layout.ts'
+import { crashPoint } from '../testing/crash.ts'
 import { bucketTable, leafIndexesSql } from './buckets.ts'
 import { arrayLiteral } from './checkpoint.ts'
 import { dayMilliseconds, dayTable, leafLock, lowestIdAt, restLeafTable } from './leaves.ts'
@@ -123,6 +124,7 @@ async function openLeafOnce(
     ALTER TABLE ${dayTable(bucket, day)} ATTACH PARTITION ${leaf}
       FOR VALUES FROM ('${lowestIdAt(span.from)}') TO ('${lowestIdAt(span.to)}')`)
   await connection.execute('COMMIT')
+  crashPoint('after-leaf-opened')
   return undefined
 }
 
@@ -133,6 +135,7 @@ export async function sealLeaf(
   leaf: string,
 ): Promise<void> {
   assert(leaf.startsWith(`${bucketTable(bucket)}_`))
+  crashPoint('before-leaf-sealed')
   try {
     // Sorting wants memory, and a second process for it only moves the work.
     await connection.script(`
@@ -149,8 +152,8 @@ export async function sealLeaf(
     throw new LedgerError(
       'KEY_VIOLATED',
       `${connection.where}: expected each (account_id, id) once in ${leaf}, found one twice. ` +
-        'Nobody but the program may write to the ledger. Its key cannot be built, and nothing more ' +
-        'is written to the bucket, until the rows that do not belong there are removed.',
+        'Nobody but the program may write to the ledger. Its key cannot be built, and nothing ' +
+        'more is written to the bucket, until the rows that do not belong there are removed.',
       { cause: error },
     )
   }

@@ -21,6 +21,10 @@ export const crashPoints = [
   'during-merge',
   /** Partitions are claimed under a new epoch; nothing has been read yet. */
   'after-claim',
+  /** A leaf without a key is attached; the worker has not noted that it is its own. */
+  'after-leaf-opened',
+  /** A leaf is about to get its key. */
+  'before-leaf-sealed',
   /** The embedded log has been told what it may trim, and has not trimmed it. */
   'before-trim',
 ] as const

@@ -224,7 +224,7 @@ export class Applier {
   }
 
   /**
-   * Whoever had the partitions before may have left leaves without a key, whose rows we do not know.
+   * Whoever had the partitions before may have left open leaves, and we do not know their keys.
    */
   private async sealClaimed(connection: Connection, partitions: readonly number[]): Promise<void> {
     const buckets = new Set(

@@ -18,7 +18,7 @@ export interface OpenLeaf extends IdSpan {
 export class BucketKeys {
   /** Ascending by span; spans do not overlap. */
   leaves: OpenLeaf[] = []
-  /** Newest time of an id seen, in milliseconds since 1970 UTC, those beyond `newestMax` left out. */
+  /** Newest time of an id seen, in milliseconds since 1970 UTC; none beyond `newestMax`. */
   newest = 0
   /** Ids from the future say nothing about where the others have come to. */
   newestMax = 0

@@ -58,7 +58,7 @@ const spanMostMs = 3_600_000
 /** A bucket where something repeats keeps its keys in place for this long. */
 const repeatRestMs = 60_000
 const refusedRestMs = 2000
-/** One that is filled, and one that is being sealed: past that, sealing is too slow to open more. */
+/** One that is filled, one that is being sealed: past that, sealing is too slow to open more. */
 const leavesMax = 2
 /** Each takes some milliseconds, and flushes wait. */
 const openingsAtOnce = 4
@@ -140,8 +140,8 @@ export class OpenBuckets {
   }
 
   /**
-   * Opens and seals what is due, after a flush is committed. `held` answers with the partitions held
-   * among those it is asked for.
+   * Opens and seals what is due, after a flush is committed. `held` answers with the partitions
+   * held among those it is asked for.
    */
   async turn(
     connection: Connection,

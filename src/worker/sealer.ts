@@ -37,7 +37,7 @@ export class Sealer {
     await this.disconnect()
   }
 
-  /** Until the queue is empty. After a failure all of it is dropped, and added again by its owner. */
+  /** Until the queue is empty. After a failure all of it is dropped; its owner adds it again. */
   private async run(): Promise<void> {
     try {
       for (const [leaf, seal] of this.queue) {

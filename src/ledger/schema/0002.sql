@@ -1,6 +1,6 @@
--- The key belongs to the leaves. A partitioned index would have to exist in every leaf at all times,
--- and a leaf under heavy load gets its key when it is full (open-leaves.ts). Leaves that exist get
--- theirs back here, which takes as long as building them.
+-- The key belongs to the leaves. A partitioned index would have to exist in every leaf at all
+-- times, and a leaf under heavy load gets its key when it is full (open-leaves.ts). Leaves that
+-- exist get theirs back here, which takes as long as building them.
 
 ALTER TABLE ledger.transactions DROP CONSTRAINT transactions_pkey;
 DROP INDEX ledger.transactions_id;
@@ -22,7 +22,7 @@ END
 $$;
 
 COMMENT ON TABLE ledger.transactions IS
-  'Every entry, exactly once. Hash partitions by account (buckets), in each range partitions by id: '
-  'days for UUIDv7 ids, and a default leaf for every other id; in a day, leaves of some seconds while '
-  'the load is heavy, and one for the rest. Every leaf has a unique key (account_id, id), but for '
-  'those that are being filled: they get theirs when they are full.';
+  'Every entry, exactly once. Hash partitions by account (buckets), in each range partitions by '
+  'id: days for UUIDv7 ids, and a default leaf for every other id; in a day, leaves of some '
+  'seconds while the load is heavy, and one for the rest. Every leaf has a unique key '
+  '(account_id, id), but for those being filled under heavy load: they get theirs when full.';

@@ -19,9 +19,13 @@ const ownKills = 3
 /** Reached once in a life: each worker claims its partitions at the start. */
 const oncePoints: readonly CrashPoint[] = ['after-claim']
 
+/** Reached only under a load that opens leaves (crash-open.embedded.test.ts). */
+const openPoints: readonly CrashPoint[] = ['after-leaf-opened', 'before-leaf-sealed']
+
 /** Trimming is what the embedded log does; Kafka has its retention. */
 function pointsOf(log: LogKind): readonly CrashPoint[] {
-  return crashPoints.filter((point) => log === 'embedded' || point !== 'before-trim')
+  const everywhere = crashPoints.filter((point) => !openPoints.includes(point))
+  return everywhere.filter((point) => log === 'embedded' || point !== 'before-trim')
 }
 
 /**
