@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, afterEach, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection } from '../postgres/connection.ts'
 import { claimAll, column, createTestLedger, flushOf, ledgerRows } from '../testing/ledger.ts'
 import { openConnection, rowText, testLayout } from '../testing/ledger.ts'
@@ -15,7 +16,10 @@ let url: string
 let connection: Connection
 
 before(async () => {
-  server = await startTestPostgres()
+  // A standby that never comes keeps a COMMIT waiting, for as long as a test names one.
+  server = await startTestPostgres({
+    settings: { wal_level: 'replica', max_wal_senders: '1', wal_writer_delay: '10s' },
+  })
 })
 
 after(() => server.stop())
@@ -160,4 +164,51 @@ test('a key that stands in a leaf twice is reported when the leaf is sealed, and
     message: /ledger\.transactions_b01_\d{8}_120000/,
   })
   assert.equal((await ledgerRows(url)).length, 2)
+})
+
+/** Resolves once the query has a row, or there is no more reason to ask. */
+async function awaitRow(sql: string, isOver = (): boolean => false): Promise<void> {
+  while (!isOver() && (await column(url, sql)).length === 0) await delay(5)
+}
+
+async function awaitStandby(name: string): Promise<void> {
+  await column(url, `ALTER SYSTEM SET synchronous_standby_names = '${name}'`)
+  await column(url, 'SELECT pg_reload_conf()')
+}
+
+test('a leaf whose opening is still being committed by a session that was cut is sealed too', async () => {
+  const held = await hold()
+  const session = await openConnection(url)
+  await awaitStandby('nobody')
+  const opening = openLeaf(session, bucket, span, held).catch(() => undefined)
+  await awaitRow(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'`)
+  session.destroy()
+  await opening
+  let isOver = false
+  const sealing = sealBucket(connection, bucket).finally(() => {
+    isOver = true
+  })
+  const waiting = 'SELECT 1 FROM pg_locks WHERE NOT granted'
+  await awaitRow(waiting, () => isOver)
+  await awaitStandby('')
+  await sealing
+  const leaf = openLeafTable(bucket, span)
+  await awaitRow(`SELECT 1 WHERE to_regclass('${leaf}') IS NOT NULL`)
+  assert.equal((await indexes(leaf)).length, 2)
+})
+
+test('a key outlives a crash of PostgreSQL, whatever the database says of commits', async () => {
+  await openLeaf(connection, bucket, span, await hold())
+  await column(
+    url,
+    `DO $$ BEGIN
+       EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
+     END $$`,
+  )
+  const session = await openConnection(url)
+  await sealLeaf(session, bucket, openLeafTable(bucket, span))
+  await server.killPostmaster()
+  await server.start()
+  assert.equal((await indexes(openLeafTable(bucket, span))).length, 2)
+  await session.close()
 })

@@ -2,7 +2,7 @@
 // full.
 // In:  a bucket that one worker has to itself; a span of ids.
 // Out: an empty leaf without indexes; later, its key.
-// Absent: knowing what is in an open leaf, and when to open and seal (worker/open-keys.ts and
+// Absent: knowing what is in an open leaf, and when to open and seal (worker/bucket-keys.ts and
 //         worker/open-buckets.ts).
 
 /*
@@ -16,7 +16,7 @@
  *   2. Who claims a partition seals all open leaves of its bucket before writing a row.
  *   3. So an open leaf holds nothing but what its opener wrote since. The opener remembers every
  *      key of it, and where its memory is in doubt (a lost connection, an outcome unknown or stale)
- *      it seals too before it goes on.
+ *      it seals too before it goes on. Who seals waits first for openings that are under way.
  *
  * Once sealed, PostgreSQL enforces uniqueness as everywhere else, for ever; and should any of this
  * be wrong, sealing says so instead of letting it pass.
@@ -105,6 +105,7 @@ async function openLeafOnce(
     SET LOCAL lock_timeout = '200ms';
     SET LOCAL statement_timeout = '2s';
     SET LOCAL idle_in_transaction_session_timeout = '5s';
+    SET LOCAL synchronous_commit = on;
     SELECT pg_advisory_xact_lock(${leafLock}, ${bucket});
     SELECT FROM ledger.checkpoints c
     JOIN unnest(
@@ -137,9 +138,11 @@ export async function sealLeaf(
   assert(leaf.startsWith(`${bucketTable(bucket)}_`))
   crashPoint('before-leaf-sealed')
   try {
-    // Sorting wants memory, and a second process for it only moves the work.
+    // Sorting wants memory, and a second process for it only moves the work. A key must survive a
+    // crash: behind a pooler nobody would notice that it is gone, and the keys are forgotten.
     await connection.script(`
       BEGIN;
+      SET LOCAL synchronous_commit = on;
       SET LOCAL maintenance_work_mem = '128MB';
       SET LOCAL max_parallel_maintenance_workers = 0;
       SELECT pg_advisory_xact_lock(${sealLock}, ${bucket});
@@ -159,8 +162,13 @@ export async function sealLeaf(
   }
 }
 
-/** Seals every open leaf of a bucket, whoever opened it. */
+/**
+ * Seals every open leaf of a bucket, whoever opened it. A leaf may be under way still: a session
+ * that was cut may have sent the COMMIT of its opening, and go on with it for as long as the disk
+ * or a standby takes. Nothing would show of it yet, so its end is awaited.
+ */
 export async function sealBucket(connection: Connection, bucket: number): Promise<void> {
+  await connection.script(`BEGIN; SELECT pg_advisory_xact_lock(${leafLock}, ${bucket}); COMMIT`)
   const open = await connection.query<{ leaf: string }>(
     `SELECT n.nspname || '.' || c.relname AS leaf
      FROM pg_partition_tree($1::regclass) t
