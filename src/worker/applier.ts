@@ -99,7 +99,7 @@ export class Applier {
   async run(): Promise<void> {
     let failures = 0
     while (!(this.stopping && this.queue.length === 0)) {
-      if (this.toClaim.size === 0 && this.queue.length === 0) {
+      if (!this.hasWork) {
         await this.nextMessage()
         continue
       }
@@ -112,6 +112,11 @@ export class Applier {
     }
     await this.open.close()
     await this.connection?.close()
+  }
+
+  /** A leaf in doubt is work too: nobody else would seal it. */
+  private get hasWork(): boolean {
+    return this.toClaim.size > 0 || this.queue.length > 0 || this.open.isDoubtful
   }
 
   private nextMessage(): Promise<void> {

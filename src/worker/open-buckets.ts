@@ -58,6 +58,11 @@ const spanMostMs = 3_600_000
 /** A bucket where something repeats keeps its keys in place for this long. */
 const repeatRestMs = 60_000
 const refusedRestMs = 2000
+/**
+ * PostgreSQL reads the whole rest of the day for an opening, while flushes wait: where that is
+ * large, they must not wait for it often.
+ */
+const restPerOpening = 100
 /** One that is filled, one that is being sealed: past that, sealing is too slow to open more. */
 const leavesMax = 2
 /** Each takes some milliseconds, and flushes wait. */
@@ -192,7 +197,9 @@ export class OpenBuckets {
     const span = nextSpan(state)
     const all = Array.from({ length: partitionCount }, (_, partition) => partition)
     const own = held(all.filter((partition) => bucketOf(partition, buckets) === bucket))
+    const started = performance.now()
     const refused = await openLeaf(connection, bucket, span, own)
+    this.rest(bucket, restPerOpening * (performance.now() - started))
     const table = openLeafTable(bucket, span)
     if (refused !== undefined) {
       logger.debug({ table, reason: refused }, 'leaf not opened')

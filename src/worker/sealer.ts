@@ -25,8 +25,7 @@ export class Sealer {
   }
 
   add(leaf: string, seal: (connection: Connection) => Promise<void>): void {
-    if (this.queue.has(leaf)) return
-    this.queue.set(leaf, seal)
+    if (!this.queue.has(leaf)) this.queue.set(leaf, seal)
     this.running ??= this.run().finally(() => {
       this.running = undefined
     })
@@ -41,14 +40,17 @@ export class Sealer {
   private async run(): Promise<void> {
     try {
       for (const [leaf, seal] of this.queue) {
+        // One that was lost while there was nothing to do says nothing of the database now.
+        if (this.connection?.lost !== undefined) await this.disconnect()
         this.connection ??= await this.connect()
         await seal(this.connection)
         this.queue.delete(leaf)
       }
     } catch (error) {
       this.options.logger.debug({ reason: messageOf(error) }, 'sealing stopped')
-      this.queue.clear()
       await this.disconnect()
+      // Last, since whatever was added meanwhile will not be done either.
+      this.queue.clear()
     }
   }
 
