@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, afterEach, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { bucketLeavesMax } from '../limits.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { claimAll, column, createTestLedger, flushOf, ledgerRows } from '../testing/ledger.ts'
 import { openConnection, rowText, testLayout } from '../testing/ledger.ts'
@@ -111,6 +112,19 @@ test('a span that has a leaf gets no second one', async () => {
   const overlapping = { from: span.from + 5000, to: span.to + 5000 }
   assert.equal(again, 'there is a leaf of this span')
   assert.equal(await openLeaf(connection, bucket, overlapping, held), again)
+})
+
+test('a bucket that has as many leaves as queries can bear gets no more', async () => {
+  const held = await hold()
+  let reason: string | undefined
+  for (let i = 0; i <= bucketLeavesMax && reason === undefined; i++) {
+    const from = noon + i * 1000
+    reason = await openLeaf(connection, bucket, { from, to: from + 1000 }, held)
+  }
+  assert.equal(reason, `the bucket has ${bucketLeavesMax} leaves`)
+  const other = partitions.map((one) => one + 1)
+  const otherHeld = await claimAll(connection, other)
+  assert.equal(await openLeaf(connection, bucket + 1, span, otherHeld), undefined)
 })
 
 test('once sealed a leaf refuses a key it has, as every leaf does', async () => {

@@ -24,6 +24,7 @@
 
 import assert from 'node:assert/strict'
 import { LedgerError } from '../errors.ts'
+import { bucketLeavesMax } from '../limits.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { databaseError, sqlState } from '../postgres/retry.ts'
 import { partitionCount } from '../record/layout.ts'
@@ -114,11 +115,23 @@ async function openLeafOnce(
     ) AS h (partition, epoch) USING (partition)
     WHERE c.epoch = h.epoch
     FOR UPDATE OF c`)
-  const layout = await connection.queryOne<{ buckets: number }>('SELECT buckets FROM ledger.layout')
-  const wholeBucket = partitionCount / (layout?.buckets ?? 1)
-  if (results.at(-1)?.count !== wholeBucket) {
+  const found = await connection.queryOne<{ buckets: number; leaves: number }>(
+    `SELECT buckets, (
+       SELECT count(*)::int FROM pg_inherits leaf JOIN pg_inherits day ON leaf.inhparent = day.inhrelid
+       WHERE day.inhparent = $1::regclass) AS leaves
+     FROM ledger.layout`,
+    [bucketTable(bucket)],
+  )
+  const { buckets, leaves } = found ?? { buckets: 1, leaves: 0 }
+  const refused =
+    results.at(-1)?.count !== partitionCount / buckets
+      ? 'somebody else holds partitions of the bucket'
+      : leaves >= bucketLeavesMax
+        ? `the bucket has ${leaves} leaves`
+        : undefined
+  if (refused !== undefined) {
     await connection.execute('ROLLBACK')
-    return 'somebody else holds partitions of the bucket'
+    return refused
   }
   await connection.script(`
     CREATE TABLE ${leaf} (LIKE ${restLeafTable(bucket, day)});
