@@ -38,7 +38,7 @@ test('a flag wins over its environment variable, which wins over the default', (
   assert.equal(config([], { LINGER: '7' }).lingerMs, 7)
   assert.equal(config(['--linger', '9'], { LINGER: '7' }).lingerMs, 9)
   assert.equal(config(['--linger=0']).lingerMs, 0)
-  assert.equal(config([], { LINGER: '' }).lingerMs, 5)
+  assert.equal(config([], { LINGER: '' }).lingerMs, 100)
 })
 
 test('every flag is in --help with its environment variable', () => {

@@ -44,6 +44,7 @@ export interface Config {
   workers: number
   buckets: number
   lingerMs: number
+  decodeThreads: number
   bodyBytesMax: number
   inflightBytesMax: number
   backlogBytesMax: number
@@ -134,6 +135,7 @@ function check(values: Values, environment: Environment): Config {
     workers: Math.max(parseInteger('workers', workers, 1, 64), databaseUrls.length),
     buckets,
     lingerMs: parseInteger('linger', text('linger'), 0, 1000),
+    decodeThreads: parseInteger('decode-threads', text('decode-threads'), 0, 16),
     bodyBytesMax: parseBytes('max-body', text('max-body'), 1024, requestBodyBytesMax * 32),
     inflightBytesMax: parseBytes(
       'max-inflight',
@@ -306,6 +308,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     workers: config.workers,
     buckets: config.buckets,
     linger: config.lingerMs,
+    'decode-threads': config.decodeThreads,
     'max-body': config.bodyBytesMax,
     'max-inflight': config.inflightBytesMax,
     'max-backlog': config.backlogBytesMax,

@@ -97,8 +97,14 @@ export const flags = [
   {
     name: 'linger',
     value: 'MS',
-    fallback: '5',
-    help: 'Longest wait (milliseconds, 0 to 1000) for more transactions before a record is cut.',
+    fallback: '100',
+    help: 'Longest wait (milliseconds, 0 to 1000) for more transactions while the log is busy.',
+  },
+  {
+    name: 'decode-threads',
+    value: 'N',
+    fallback: '0',
+    help: 'Threads that read large JSON bodies (0 to 16); 0 leaves it to the main thread.',
   },
   {
     name: 'max-body',
@@ -116,7 +122,7 @@ export const flags = [
     name: 'max-backlog',
     value: 'BYTES',
     fallback: '64MiB',
-    help: 'Embedded log: bytes not persisted yet past which ingress keeps pace with the workers.',
+    help: 'Bytes not persisted yet past which ingress keeps pace with the workers of its process.',
   },
   {
     name: 'request-timeout',

@@ -60,6 +60,7 @@ const mayNameTypesOf: Rooms = {
 const packageOwners: Readonly<Record<string, RegExp | undefined>> = {
   'uWebSockets.js': /^http\/server\.ts$/,
   '@confluentinc/kafka-javascript': /^(log|testing)\/kafka[^/]*\.ts$/,
+  piscina: /^ingress\/decode-pool\.ts$/,
   lmdb: /^(log|testing)\/embedded[^/]*\.ts$/,
 }
 
