@@ -70,7 +70,7 @@ describe('the executable, alone in a directory and with an empty environment', (
       await startLoad({ ...load, contentsMax: 20_000 }).finished
       first.kill('SIGKILL')
       await first.exited
-      const second = await setting.startReady()
+      const second = await setting.startReady('--decode-threads', '1')
       await startLoad({ ...load, contentsMax: 30_000 }).finished
       const { rows, conflicts } = await setting.assertAllKept()
       assert.deepEqual([rows, conflicts], [setting.history.count, 0])
