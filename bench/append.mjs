@@ -1,5 +1,5 @@
 // Coalescing: CPU a transaction, and what records come of it under load.
-// Run: npm run build && node bench/append.mjs
+// Run: npm run compile && node bench/append.mjs
 // The log is a stand-in, so that only the appender is measured: it confirms at once, or after 5 ms.
 
 import { cpus } from 'node:os'

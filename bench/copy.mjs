@@ -1,5 +1,5 @@
 // What sorting rows by key before COPY is worth, by how many there are for a bucket.
-// Run: npm run build && node bench/copy.mjs [--rounds 3] [--seconds 5]
+// Run: npm run compile && node bench/copy.mjs [--rounds 3] [--seconds 5]
 // `npm run bench -- limit` takes the best of the sorted ones, for longer, as the limit of all else.
 
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,5 +1,5 @@
 // The steps between a scanned item and its place in a slab, each alone: nanoseconds an item.
-// Run: npm run build && node bench/encode.mjs
+// Run: npm run compile && node bench/encode.mjs
 
 import { randomBytes } from 'node:crypto'
 import { readInt64 } from '../dist/bytes/int64.js'

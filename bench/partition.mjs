@@ -1,5 +1,5 @@
 // The partition of an account, by the hash PostgreSQL itself uses: nanoseconds an account.
-// Run: npm run build && node bench/partition.mjs
+// Run: npm run compile && node bench/partition.mjs
 
 import { randomFillSync } from 'node:crypto'
 import { partitionOf } from '../dist/record/partition.js'

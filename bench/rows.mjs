@@ -1,5 +1,5 @@
 // Wire bytes to sorted COPY rows: nanoseconds of one thread per transaction.
-// Run: npm run build && node bench/rows.mjs
+// Run: npm run compile && node bench/rows.mjs
 
 import { randomBytes, randomFillSync } from 'node:crypto'
 import { cpus } from 'node:os'

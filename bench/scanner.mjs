@@ -1,6 +1,6 @@
 // A JSON body to canonical entries: our scanner, and JSON.parse with a walk over its objects, which
 // do the same work on the same bodies in turn.
-// Run: npm run build && node bench/scanner.mjs
+// Run: npm run compile && node bench/scanner.mjs
 
 import { randomBytes } from 'node:crypto'
 import { readUuid } from '../dist/bytes/uuid.js'

@@ -2,7 +2,7 @@
 // In:  src/, tsconfig.json.
 // Out: dist/: one .js for each .ts, and every other file (SQL) as it is; nothing whose source is
 //      gone.
-// Absent: installing packages (setup.mjs), a bundler.
+// Absent: installing packages (setup.mjs), the executable (binary.mjs).
 
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
@@ -14,6 +14,12 @@ const source = path.join(root, 'src')
 const target = path.join(root, 'dist')
 const stampFile = path.join(target, '.sources')
 const compilerState = path.join(target, '.tsbuildinfo')
+/** Made by others: the compiler's record; the executable and its stamp (binary.mjs). */
+const kept = new Set([
+  compilerState,
+  path.join(target, 'transaction-ledger'),
+  path.join(target, '.executable'),
+])
 
 /**
  * Builds when the content of a source changed since the last build. Times say nothing after a
@@ -74,7 +80,7 @@ function copy(file) {
 function removeOrphans(outputs) {
   for (const file of filesBelow(target)) {
     const owner = file.replace(/\.map$/, '')
-    if (!outputs.has(owner) && file !== compilerState) fs.rmSync(file)
+    if (!outputs.has(owner) && !kept.has(file)) fs.rmSync(file)
   }
 }
 

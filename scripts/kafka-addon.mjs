@@ -21,6 +21,8 @@ const headers = {
   'sasl/sasl.h': 'libsasl2-dev',
 }
 const programs = { 'g++': 'g++', make: 'make', python3: 'python3' }
+/** Read and trim what goes into the executable; they come with the compiler on most systems. */
+const executablePrograms = { readelf: 'binutils', strip: 'binutils' }
 
 /** Loads it in a process of its own, because a broken addon can take its process along. */
 export async function addonLoads() {
@@ -43,16 +45,31 @@ export async function downloadAddon() {
 
 /** Debian packages that are missing for a build from source. */
 export async function missingBuildPackages() {
-  const missing = []
-  for (const [program, name] of Object.entries(programs)) {
-    if ((await run(program, ['--version'])).code !== 0) missing.push(name)
-  }
+  const missing = await missingPrograms(programs)
   if (missing.includes('g++')) return [...missing, ...Object.values(headers)]
   for (const [header, name] of Object.entries(headers)) {
     const compile = ['-E', '-x', 'c++', '-include', header, '/dev/null', '-o', '/dev/null']
     if ((await run('g++', compile)).code !== 0) missing.push(name)
   }
   return missing
+}
+
+/** Debian packages that are missing for making the executable. */
+export async function missingExecutablePackages() {
+  return [...new Set(await missingPrograms(executablePrograms))]
+}
+
+async function missingPrograms(wanted) {
+  const missing = []
+  for (const [program, name] of Object.entries(wanted)) {
+    if ((await run(program, ['--version'])).code !== 0) missing.push(name)
+  }
+  return missing
+}
+
+/** Whether the addon that is there was built here, with librdkafka beside it. */
+export function addonWasBuiltHere() {
+  return fs.existsSync(path.join(addon, 'build/deps/librdkafka.so.1'))
 }
 
 /** Builds librdkafka as a shared object beside the addon, from the sources in its npm package. */

@@ -7,7 +7,14 @@
 import { pathToFileURL } from 'node:url'
 import { build } from './build.mjs'
 import { installDebianPackages } from './debian.mjs'
-import { addonLoads, buildAddon, downloadAddon, missingBuildPackages } from './kafka-addon.mjs'
+import {
+  addonLoads,
+  addonWasBuiltHere,
+  buildAddon,
+  downloadAddon,
+  missingBuildPackages,
+  missingExecutablePackages,
+} from './kafka-addon.mjs'
 import { installPackages } from './packages.mjs'
 import { SetupError, main, run } from './run.mjs'
 
@@ -15,13 +22,13 @@ const nodeMin = [20, 19]
 const javaMin = 17
 
 /**
- * `kafka` for a program that talks to Kafka, `tests` for all the tests: the addon, and a Kafka to
- * talk to.
+ * `kafka` for a program that talks to Kafka; `tests` for all the tests: the addon, and a Kafka to
+ * talk to; `executable` for making the executable, which holds the addon.
  */
-export async function setUp({ kafka = false, tests = false } = {}) {
+export async function setUp({ kafka = false, tests = false, executable = false } = {}) {
   checkNode()
   await installPackages()
-  if (kafka || tests) await setUpKafka(tests)
+  if (kafka || tests || executable) await setUpKafka({ tests, executable })
   await build()
 }
 
@@ -33,12 +40,15 @@ function checkNode() {
   )
 }
 
-async function setUpKafka(tests) {
+async function setUpKafka({ tests, executable }) {
   const needsBuild = !(await addonLoads()) && !(await downloadAddon())
-  const forBuild = needsBuild ? await missingBuildPackages() : []
+  // The executable's own librdkafka is built from source where the addon was.
+  const compiles = needsBuild || ((executable || tests) && addonWasBuiltHere())
+  const forBuild = compiles ? await missingBuildPackages() : []
+  const forExecutable = executable || tests ? await missingExecutablePackages() : []
   const forTests = tests ? await missingTestPackages() : []
   const reason = tests ? 'to run the tests against a real Kafka' : 'to build the Kafka client'
-  await installDebianPackages([...forBuild, ...forTests], reason)
+  await installDebianPackages([...forBuild, ...forExecutable, ...forTests], reason)
   if (needsBuild) await buildAddon()
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'node:test'
-import { describeConfig, maskUrl, readConfig, type Config } from './config.ts'
+import { cacheDirs, describeConfig, maskUrl, readConfig, type Config } from './config.ts'
 import { LedgerError } from './errors.ts'
-import { environmentName, flags, helpText } from './flags.ts'
+import { environmentName, flags, helpText, shows } from './flags.ts'
 
 function config(argv: string[], environment: Record<string, string> = {}): Config {
   const command = readConfig(argv, environment)
@@ -36,14 +38,14 @@ test('a flag wins over its environment variable, which wins over the default', (
   assert.equal(config([], { LINGER: '7' }).lingerMs, 7)
   assert.equal(config(['--linger', '9'], { LINGER: '7' }).lingerMs, 9)
   assert.equal(config(['--linger=0']).lingerMs, 0)
-  assert.equal(config([], { LINGER: '' }).lingerMs, 5)
+  assert.equal(config([], { LINGER: '' }).lingerMs, 100)
 })
 
 test('every flag is in --help with its environment variable', () => {
-  const help = helpText()
+  const help = helpText([])
   for (const flag of flags) {
     assert.ok(help.includes(`--${flag.name}`), flag.name)
-    if (flag.name === 'help' || flag.name === 'version') continue
+    if (shows.has(flag.name)) continue
     assert.ok(help.includes(`Environment: ${environmentName(flag.name)}.`), flag.name)
   }
 })
@@ -108,4 +110,16 @@ test('no secret is shown', () => {
   )
   for (const secret of ['secret', 'hush', 'quiet']) assert.ok(!shown.includes(secret), shown)
   assert.equal(maskUrl('postgres://u:secret@db/ledger'), 'postgres://u:***@db/ledger')
+})
+
+test('the cache is where the user’s caches are, else where the data is, else in a temporary directory', () => {
+  const temporary = join(tmpdir(), `transaction-ledger-${process.geteuid?.() ?? 'cache'}`)
+  const environment = { XDG_CACHE_HOME: '/x', HOME: '/h' }
+  const usual = ['/x/transaction-ledger', '/h/.cache/transaction-ledger']
+  assert.deepEqual(cacheDirs(undefined, '/d', environment), [...usual, '/d/cache', temporary])
+  assert.deepEqual(cacheDirs(undefined, '/d', {}), ['/d/cache', temporary])
+  assert.deepEqual(cacheDirs(undefined, undefined, { HOME: '' }), [temporary])
+  assert.deepEqual(cacheDirs('/c', '/d', environment), ['/c/transaction-ledger'])
+  assert.deepEqual(config(external, { XDG_CACHE_HOME: 'relative' }).cacheDirs, [temporary])
+  assert.deepEqual(config([], { CACHE_DIR: '/c' }).cacheDirs, ['/c/transaction-ledger'])
 })

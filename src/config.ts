@@ -3,8 +3,8 @@
 // Out: Config, or a LedgerError that names the flag, what it allows and what it got.
 // Absent: anything that opens a file or a socket.
 
-import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { availableParallelism, tmpdir } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
 import {
   environmentName,
   flags,
@@ -14,6 +14,7 @@ import {
   parseInteger,
   parsePartitions,
   roles,
+  shows,
   type Flag,
   type FlagName,
   type Role,
@@ -29,6 +30,8 @@ export interface Config {
   listen: { host: string; port: number }
   /** Absolute path. */
   dataDir: string
+  /** Where native parts may be unpacked, the best place first; absolute paths. */
+  cacheDirs: readonly string[]
   /** Empty: PostgreSQL is embedded. */
   databaseUrls: readonly string[]
   /** Undefined: the log is embedded. */
@@ -41,6 +44,7 @@ export interface Config {
   workers: number
   buckets: number
   lingerMs: number
+  decodeThreads: number
   bodyBytesMax: number
   inflightBytesMax: number
   backlogBytesMax: number
@@ -54,9 +58,11 @@ export interface Config {
   crashAt: string | undefined
 }
 
-export type Command = { kind: 'run'; config: Config } | { kind: 'help' } | { kind: 'version' }
+export type Command =
+  { kind: 'run'; config: Config } | { kind: 'help' } | { kind: 'version' } | { kind: 'licenses' }
 
 type Values = Partial<Record<FlagName, string>>
+type Environment = Readonly<Record<string, string | undefined>>
 
 const switches: ReadonlySet<string> = new Set(
   (flags as readonly Flag[]).filter((flag) => flag.value === undefined).map((flag) => flag.name),
@@ -68,20 +74,22 @@ const switches: ReadonlySet<string> = new Set(
  */
 export function readConfig(
   argv: readonly string[] = process.argv.slice(2),
-  environment: Readonly<Record<string, string | undefined>> = process.env,
+  environment: Environment = process.env,
 ): Command {
   const given = readArguments(argv)
   if (given.help !== undefined) return { kind: 'help' }
   if (given.version !== undefined) return { kind: 'version' }
+  if (given.licenses !== undefined) return { kind: 'licenses' }
   const values: Values = {}
   for (const flag of flags as readonly Flag[]) {
+    if (shows.has(flag.name)) continue
     const name = flag.name as FlagName
     // A variable that is set to nothing is not set, as compose files and unit files write it.
     const fromEnvironment = environment[environmentName(name)] || undefined
     const text = given[name] ?? fromEnvironment ?? flag.fallback
     if (text !== undefined) values[name] = text
   }
-  return { kind: 'run', config: check(values) }
+  return { kind: 'run', config: check(values, environment) }
 }
 
 function readArguments(argv: readonly string[]): Values {
@@ -105,7 +113,7 @@ function readArguments(argv: readonly string[]): Values {
   return values
 }
 
-function check(values: Values): Config {
+function check(values: Values, environment: Environment): Config {
   const text = (name: FlagName): string => values[name] ?? ''
   const databaseUrls = parseDatabaseUrls(values['database-url'])
   const buckets = parseBuckets(text('buckets'))
@@ -117,6 +125,7 @@ function check(values: Values): Config {
     roles: parseRoles(text('role')),
     listen: parseListen(text('listen')),
     dataDir: resolve(text('data-dir')),
+    cacheDirs: [],
     databaseUrls,
     brokers: values.brokers,
     topic: parseName('topic', text('topic')),
@@ -126,6 +135,7 @@ function check(values: Values): Config {
     workers: Math.max(parseInteger('workers', workers, 1, 64), databaseUrls.length),
     buckets,
     lingerMs: parseInteger('linger', text('linger'), 0, 1000),
+    decodeThreads: parseInteger('decode-threads', text('decode-threads'), 0, 16),
     bodyBytesMax: parseBytes('max-body', text('max-body'), 1024, requestBodyBytesMax * 32),
     inflightBytesMax: parseBytes(
       'max-inflight',
@@ -144,6 +154,12 @@ function check(values: Values): Config {
     crashAt: values['crash-at'] === undefined ? undefined : parseCrashAt(values['crash-at']),
   }
   checkTogether(config)
+  const keepsData = config.brokers === undefined || config.databaseUrls.length === 0
+  config.cacheDirs = cacheDirs(
+    values['cache-dir'],
+    keepsData ? config.dataDir : undefined,
+    environment,
+  )
   return config
 }
 
@@ -173,6 +189,27 @@ function checkTogether(config: Config): void {
       `${config.bodyBytesMax}`,
     )
   }
+}
+
+/**
+ * A folder below the directory that is asked for, or else below the first of the usual ones that
+ * can be used.
+ *
+ * @param dataDir where this process keeps data there anyway
+ */
+export function cacheDirs(
+  given: string | undefined,
+  dataDir: string | undefined,
+  { XDG_CACHE_HOME: cache = '', HOME: home = '' }: Environment = process.env,
+): string[] {
+  const name = 'transaction-ledger'
+  if (given !== undefined) return [join(resolve(given), name)]
+  return [
+    ...(isAbsolute(cache) ? [join(cache, name)] : []),
+    ...(isAbsolute(home) ? [join(home, '.cache', name)] : []),
+    ...(dataDir === undefined ? [] : [join(dataDir, 'cache')]),
+    join(tmpdir(), `${name}-${process.geteuid?.() ?? 'cache'}`),
+  ]
 }
 
 function parseRoles(text: string): ReadonlySet<Role> {
@@ -271,6 +308,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     workers: config.workers,
     buckets: config.buckets,
     linger: config.lingerMs,
+    'decode-threads': config.decodeThreads,
     'max-body': config.bodyBytesMax,
     'max-inflight': config.inflightBytesMax,
     'max-backlog': config.backlogBytesMax,

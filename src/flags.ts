@@ -43,6 +43,13 @@ export const flags = [
     help: 'Where the embedded log and the embedded PostgreSQL keep their files.',
   },
   {
+    name: 'cache-dir',
+    value: 'DIR',
+    help:
+      'Where the single executable unpacks its native parts, once. Default: $XDG_CACHE_HOME, ' +
+      '~/.cache, else in --data-dir or the temporary directory.',
+  },
+  {
     name: 'database-url',
     value: 'URL[,URL…]',
     help: 'PostgreSQL; several split the buckets. Default: an embedded one in --data-dir.',
@@ -90,8 +97,14 @@ export const flags = [
   {
     name: 'linger',
     value: 'MS',
-    fallback: '5',
-    help: 'Longest wait (milliseconds, 0 to 1000) for more transactions before a record is cut.',
+    fallback: '100',
+    help: 'Longest wait (milliseconds, 0 to 1000) for more transactions while the log is busy.',
+  },
+  {
+    name: 'decode-threads',
+    value: 'N',
+    fallback: '0',
+    help: 'Threads that read large JSON bodies (0 to 16); 0 leaves it to the main thread.',
   },
   {
     name: 'max-body',
@@ -109,7 +122,7 @@ export const flags = [
     name: 'max-backlog',
     value: 'BYTES',
     fallback: '64MiB',
-    help: 'Embedded log: bytes not persisted yet past which ingress keeps pace with the workers.',
+    help: 'Bytes not persisted yet past which ingress keeps pace with the workers of its process.',
   },
   {
     name: 'request-timeout',
@@ -154,7 +167,8 @@ export const flags = [
     help: `For tests: end by SIGKILL the Nth time a point is reached: ${crashPoints.join(', ')}.`,
   },
   { name: 'help', help: 'Show this text.' },
-  { name: 'version', help: 'Show the version.' },
+  { name: 'version', help: 'Show the version, and those of what it is made of.' },
+  { name: 'licenses', help: 'Show what of others is inside, and its licences.' },
 ] as const satisfies readonly Flag[]
 
 export type FlagName = (typeof flags)[number]['name']
@@ -211,13 +225,16 @@ export function parsePartitions(text: string): number[] {
   return [...partitions].sort((a, b) => a - b)
 }
 
-/** The text of --help: every flag with its default, unit and environment variable. */
-export function helpText(): string {
+/** Flags that show something instead of running; no environment variable stands for them. */
+export const shows: ReadonlySet<string> = new Set(['help', 'version', 'licenses'])
+
+/** The text of --help: how to call it; every flag with default, unit and environment variable. */
+export function helpText(usage: readonly string[]): string {
   const lines = [
     'transaction-ledger: takes JSON batches of account transactions over HTTP and persists',
     'each exactly once in PostgreSQL.',
     '',
-    'Usage: npm start -- [FLAGS]',
+    ...usage,
     '',
     'Each flag has an environment variable; the flag wins.',
     '',
@@ -225,7 +242,7 @@ export function helpText(): string {
   for (const flag of flags as readonly Flag[]) {
     lines.push(`  --${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`)
     lines.push(`      ${flag.help}`)
-    if (flag.name === 'help' || flag.name === 'version') continue
+    if (shows.has(flag.name)) continue
     const fallback = flag.fallback === undefined ? '' : ` Default: ${flag.fallback}.`
     lines.push(`      Environment: ${environmentName(flag.name)}.${fallback}`)
   }

@@ -24,6 +24,15 @@ export const requestBodyBytesMax = 2 * mebibyte
  */
 export const inflightBytesMax = 128 * mebibyte
 
+/**
+ * JSON bodies from this size on go to a decode thread, where there are any; reading a smaller one
+ * takes little longer than the way there and back.
+ */
+export const decodeBodyBytesMin = 64 * kibibyte
+
+/** Most bodies that wait for a decode thread: as many of the smallest as may be under way. */
+export const decodeQueueMax = inflightBytesMax / decodeBodyBytesMin
+
 /** A partition's slab is cut into a record when the next entry would not fit. */
 export const slabBytes = 64 * kibibyte
 

@@ -5,21 +5,16 @@
 // Out: exit code 0 after a clean stop, 1 when it cannot work, 2 for a bad configuration.
 // Absent: what the roles do (program.ts composes them).
 
-import { readFileSync } from 'node:fs'
+import { useCache } from './artifact/cache.ts'
+import { licensesText, usage, version, versionText } from './artifact/executable.ts'
 import { describeConfig, readConfig, type Config } from './config.ts'
 import { messageOf, reactionTo } from './errors.ts'
 import { helpText } from './flags.ts'
 import { createLogger, type Logger } from './observe/logger.ts'
-import { startProgram } from './program.ts'
 import { armCrash } from './testing/crash.ts'
 
 /** A second Ctrl-C after this long means now. */
 const impatientMs = 1000
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}
 
 /** Ends the process for an error that waiting does not cure; a stack only for a bug of ours. */
 function fail(logger: Logger, error: unknown): never {
@@ -54,6 +49,9 @@ async function run(config: Config): Promise<void> {
       })
     }
   })
+  // Only now is it known where the native parts of the executable may be unpacked.
+  useCache(config.cacheDirs)
+  const { startProgram } = await import('./program.ts')
   const program = await startProgram(config, logger, starting.signal, onFatal).catch(
     (error: unknown) => {
       if (starting.signal.aborted) {
@@ -75,13 +73,22 @@ async function run(config: Config): Promise<void> {
   process.exit(0)
 }
 
-try {
-  const command = readConfig()
-  if (command.kind === 'help') process.stdout.write(`${helpText()}\n`)
-  else if (command.kind === 'version') process.stdout.write(`${version()}\n`)
-  else await run(command.config)
-} catch (error) {
-  if (reactionTo(error) !== 'exit') throw error
-  process.stderr.write(`${messageOf(error)}\nRun with --help to see every flag.\n`)
-  process.exit(2)
+async function main(): Promise<void> {
+  try {
+    const command = readConfig()
+    if (command.kind === 'run') await run(command.config)
+    else process.stdout.write(`${textOf(command.kind)}\n`)
+  } catch (error) {
+    if (reactionTo(error) !== 'exit') throw error
+    process.stderr.write(`${messageOf(error)}\nRun with --help to see every flag.\n`)
+    process.exit(2)
+  }
 }
+
+function textOf(kind: 'help' | 'version' | 'licenses'): string {
+  if (kind === 'version') return versionText()
+  if (kind === 'licenses') return licensesText()
+  return helpText(usage)
+}
+
+void main()

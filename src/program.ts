@@ -99,8 +99,7 @@ async function start(
   collectProcessMetrics()
   const { log } = parts
   const budget = new ByteBudget(config.inflightBytesMax)
-  // On Kafka others may be persisting what this process takes, and it is Kafka that holds it.
-  const backlog = config.brokers === undefined ? new Backlog(config.backlogBytesMax) : undefined
+  const backlog = openBacklog(config, parts)
   // A Kafka log is read by others too, who see for themselves.
   const doubt = (): string | undefined =>
     config.brokers === undefined ? parts.workers?.logDoubt : undefined
@@ -147,9 +146,17 @@ function serve(
       bodyBytesMax: config.bodyBytesMax,
       bodyDeadlineMs: config.requestTimeoutMs,
     },
+    sharesBodies: config.decodeThreads > 0,
     budget,
     logger,
   })
+}
+
+/** Where workers share the process; on Kafka others may be persisting part of what it takes. */
+function openBacklog(config: Config, parts: Parts): Backlog | undefined {
+  if (!config.roles.has('ingress') || !config.roles.has('worker')) return undefined
+  if (config.brokers === undefined) return new Backlog(config.backlogBytesMax)
+  return new Backlog(config.backlogBytesMax, () => parts.workers?.partitions ?? [])
 }
 
 function openLog(config: Config, logger: Logger): Promise<Log> {

@@ -3,7 +3,9 @@
 // Out: the whole body, without a copy when it came in one chunk.
 // Absent: uWebSockets.js, replies.
 
+import assert from 'node:assert/strict'
 import type { ByteBudget } from './budget.ts'
+import type { KeptBody } from './http.ts'
 
 /** The first buffer for a body whose length is not declared; it doubles from there. */
 const chunkedBytes = 64 * 1024
@@ -22,12 +24,22 @@ const nothing = new Uint8Array(0)
 export class BufferPool {
   private readonly free = new Map<number, Uint8Array[]>()
   private retained = 0
+  private readonly isShared: boolean
+
+  /** @param isShared whether threads may be given the buffers */
+  constructor(isShared = false) {
+    this.isShared = isShared
+  }
 
   /** A buffer of at least `bytes`, with whatever the last body left in it. */
   take(bytes: number): Uint8Array {
     const size = 2 ** Math.ceil(Math.log2(Math.max(bytes, 1024)))
     const buffer = this.free.get(size)?.pop()
-    if (buffer === undefined) return Buffer.allocUnsafeSlow(size)
+    if (buffer === undefined) {
+      return this.isShared
+        ? new Uint8Array(new SharedArrayBuffer(size))
+        : Buffer.allocUnsafeSlow(size)
+    }
     this.retained -= size
     return buffer
   }
@@ -96,6 +108,26 @@ export class Body {
    * away again.
    */
   whole: Uint8Array = nothing
+
+  /** The whole body for others to have, copied only if it came in one chunk. */
+  keep(): KeptBody {
+    const { pool, budget } = this.source
+    const { length } = this.whole
+    const [buffer, reserved] = [
+      this.buffer.length > 0 ? this.buffer : pool.take(length),
+      this.reserved,
+    ]
+    if (this.buffer.length === 0) buffer.set(this.whole)
+    this.buffer = nothing
+    this.reserved = 0
+    const memory = buffer.buffer
+    assert(memory instanceof SharedArrayBuffer, 'the pool shares its buffers')
+    const release = (): void => {
+      pool.give(buffer)
+      budget.give(reserved)
+    }
+    return { memory, length, release }
+  }
 
   /** Gives memory and budget back. May be called again. */
   release(): void {

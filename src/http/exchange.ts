@@ -3,12 +3,13 @@
 // Out: exactly one reply, or none when the client is gone.
 // Absent: listening, loading uWebSockets.js (server.ts).
 
+import assert from 'node:assert/strict'
 import { STATUS_CODES } from 'node:http'
 import type { Logger } from '../observe/logger.ts'
 import { metrics } from '../observe/metrics.ts'
 import { Body, type BodySource } from './body.ts'
 import type { Deadlines } from './deadlines.ts'
-import type { HttpReply, HttpRequest, Route } from './http.ts'
+import type { HttpReply, HttpRequest, KeptBody, Route } from './http.ts'
 import { framingOf, mediaTypeOf, type Headers } from './negotiation.ts'
 import type { NativeRequest, NativeResponse } from './native.ts'
 import { isExpected, problem, problemFor } from './problem.ts'
@@ -107,6 +108,11 @@ export class Exchange implements HttpRequest {
 
   header(name: string): string {
     return this.headers.get(name) ?? ''
+  }
+
+  keepBody(): KeptBody {
+    assert(this.received, 'a body that is whole, before handle() returns')
+    return this.received.keep()
   }
 
   /** The body did not arrive in time. */

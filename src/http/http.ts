@@ -25,8 +25,24 @@ export interface HttpRequest {
    * another body.
    */
   body: Uint8Array
+  /**
+   * Moves the body into memory that threads can share, the caller's until it releases it.
+   * Before `handle` returns, and only on a server that shares bodies.
+   */
+  keepBody(): KeptBody
   /** Aborted when the client goes away. */
   signal: AbortSignal
+}
+
+/**
+ * A body that outlives the call that brought it. It counts against the byte budget all the while.
+ */
+export interface KeptBody {
+  /** The body is at its start; the rest is free for use. */
+  readonly memory: SharedArrayBuffer
+  readonly length: number
+  /** Gives memory and budget back; to be called once. */
+  release(): void
 }
 
 export interface HttpReply {

@@ -41,6 +41,8 @@ export interface HttpServerOptions {
     /** From the end of the head to the end of the body. */
     bodyDeadlineMs: number
   }
+  /** Bodies are kept in memory that threads can share. */
+  sharesBodies?: boolean
   /** Shared with whoever else holds bytes of requests under way. */
   budget: ByteBudget
   logger: Logger
@@ -81,7 +83,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const { limits, budget, listen } = options
   const context: ExchangeContext = {
     router: new Router(options.routes),
-    source: { pool: new BufferPool(), budget, bytesMax: limits.bodyBytesMax },
+    source: { pool: new BufferPool(options.sharesBodies), budget, bytesMax: limits.bodyBytesMax },
     deadlines: new Deadlines(limits.bodyDeadlineMs, (exchange) => exchange.expire()),
     bodyDeadlineMs: limits.bodyDeadlineMs,
     logger: options.logger,

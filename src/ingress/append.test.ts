@@ -140,7 +140,7 @@ test('a failed append breaks every request with an entry in it, and no other', a
 })
 
 test('entries of a partition stand in the log in the order of the requests', async (t) => {
-  const { log, appender } = given(t)
+  const { log, appender } = given(t, { lingerMs: 1 })
   const count = Math.ceil(slabEntries * 2.5)
   const all: Promise<unknown>[] = []
   for (let first = 0; first < count; first += 500) {
@@ -211,36 +211,54 @@ test('linger: nothing waits longer for a log that is busy', async (t) => {
   assert.equal(log.appends[1]?.partition, 8)
 })
 
-test('allowance: after a burst an idle log does not get tiny records', async (t) => {
-  const everyPartition = Array.from({ length: 128 }, (_, i) => i)
+/** Four requests of one entry, acknowledged: the appender then expects as much again. */
+async function fourAcknowledged(log: HeldLog, appender: Appender): Promise<void> {
+  const all = [1, 2, 3, 4].map((partition) => appender.add(batchOf([partition])))
+  await log.appended(4)
+  // Long enough that the misses below are told from turns of the event loop.
+  await delay(50)
+  log.confirmAll()
+  await Promise.all(all)
+}
+
+test('idle: of many clients that were answered, half are waited for', async (t) => {
   const { log, appender } = given(t)
-  log.confirmsAtOnce = true
-  for (let i = 0; i < 8; i++) await appender.add(batchOf(everyPartition))
-  assert.equal(log.appends.length, 8 * 128)
-  const late = [appender.add(batchOf(everyPartition))]
-  assert.equal(await stateOf(Promise.all(late)), 'pending')
-  late.push(appender.add(batchOf(everyPartition)))
-  await appender.stop()
-  await Promise.all(late)
-  assert.equal(log.appends.length, 9 * 128)
+  await fourAcknowledged(log, appender)
+  void appender.add(batchOf([7]))
+  await turn()
+  await turn()
+  assert.equal(log.appends.length, 4)
+  void appender.add(batchOf([7]))
+  await turn()
+  assert.deepEqual(
+    log.appends.slice(4).map(({ copy }) => copy.length / entryBytes),
+    [2],
+  )
 })
 
-test('allowance: large records need none', async (t) => {
-  const everyPartition = Array.from({ length: 128 }, (_, i) => i)
+test('miss: who stays away twice as long as the log took is expected no more', async (t) => {
   const { log, appender } = given(t)
-  log.confirmsAtOnce = true
-  for (let i = 0; i < 8; i++) await appender.add(batchOf(everyPartition))
-  const large = new Array<number>(Math.ceil(slabBytes / 8 / entryBytes)).fill(3)
-  for (let i = 0; i < 20; i++) await appender.add(batchOf(large))
+  await fourAcknowledged(log, appender)
+  const late = appender.add(batchOf([7]))
+  await turn()
+  assert.equal(log.appends.length, 4)
+  await log.appended(5)
+  log.confirmAll()
+  await late
+  void appender.add(batchOf([7]))
+  await turn()
+  assert.equal(log.appends.length, 6)
 })
 
-test('allowance: a linger of rest brings a round back', async (t) => {
-  const everyPartition = Array.from({ length: 128 }, (_, i) => i)
-  const { log, appender } = given(t, { lingerMs: 200 })
-  log.confirmsAtOnce = true
-  for (let i = 0; i < 8; i++) await appender.add(batchOf(everyPartition))
-  await delay(220)
-  assert.equal(await stateOf(appender.add(batchOf(everyPartition))), 'kept')
+test('idle: large records wait for nobody', async (t) => {
+  const { log, appender } = given(t)
+  const many = [1, 2, 3].map((first) => appender.add(batchOf(new Array<number>(1000).fill(first))))
+  await log.appended(3)
+  log.confirmAll()
+  await Promise.all(many)
+  void appender.add(batchOf(new Array<number>(Math.ceil(slabBytes / 2 / entryBytes)).fill(7)))
+  await turn()
+  assert.equal(log.appends.length, 4)
 })
 
 test('full: a slab that is full does not wait for the others', async (t) => {

@@ -9,19 +9,21 @@
  * record is cut
  *
  *   full    when the next entry does not fit into the slab;
- *   idle    at the end of a turn of the event loop, when the log has nothing under way and the
- *           records would be large on average, or the allowance covers them: a lone request waits
- *           for nothing but the log, and what arrives while appends are under way leaves together
- *           when they are done;
+ *   idle    at the end of a turn of the event loop, when the log has nothing under way and what
+ *           waits is half of the requests that may be expected, or makes large records;
+ *   miss    when they did not come for twice as long as the log took last;
  *   linger  lingerMs after the oldest waiting byte came, whatever is under way;
  *   stop    when the appender stops.
  *
- * The last three cut all partitions at once. While the backlog says to hold, `idle` and `linger`
- * wait for it, and records that are full wait in line: they grow, and nothing is acknowledged
- * meanwhile. The allowance counts small records and keeps `idle` from cutting them for as long as
- * the load lasts: it refills by one round of all partitions a linger, which is as often as `linger`
- * alone would cut, and saves up a burst for the client that comes now and then. bench/append.mjs
- * shows records and speed.
+ * The last four cut all partitions at once. Expected are as many requests as were in flight at
+ * once since the cut before the last: clients that were answered send again. A lone request expects
+ * nobody and waits for nothing but the log; many clients fill one record while the other is under
+ * way; and requests that come at their own rate wait about as long as the log takes, so that a log
+ * that is busy gets fewer and larger records by itself. Who was expected in vain is expected no
+ * more. bench/append.mjs shows records and speed.
+ *
+ * While the backlog says to hold, all but `full` and `stop` wait for it, and records that are full
+ * wait in line: they grow, and nothing is acknowledged meanwhile.
  */
 
 import { setImmediate as endOfTurn } from 'node:timers'
@@ -32,15 +34,18 @@ import type { Log } from '../log/log.ts'
 import { metrics } from '../observe/metrics.ts'
 import { entryBytes, partitionCount } from '../record/layout.ts'
 import type { Backlog } from './backlog.ts'
-import type { RequestBatch } from './batch.ts'
+import type { Batch } from './batch.ts'
 import { Slab } from './slab.ts'
 import { Waiter, type Offsets } from './waiter.ts'
 
 /** A record this large costs little more by the piece than a full one does. */
-const largeRecordBytes = slabBytes / 8
+const largeRecordBytes = slabBytes / 2
 
-/** Small records that `idle` may cut in a row after a rest: eight requests to every partition. */
-const allowanceMax = 8 * partitionCount
+/** How many of the requests that are expected must wait for `idle` to cut. */
+const expectedShare = 0.5
+
+/** How long `miss` waits for them, in times that the log was busy with the records before. */
+const patience = 2
 
 /** Free slabs kept: as many as there are when every slab is full and replaced at once. */
 const freeSlabsMax = partitionCount
@@ -80,8 +85,15 @@ export class Appender {
   /** Records appended and not settled. */
   private underWay = 0
   private bytes = 0
-  private allowance = allowanceMax
-  private refilledAt = performance.now()
+  /** Requests taken and not settled. */
+  private requests = 0
+  /** The most that `requests` was since the last cut of all, and from the one before until that. */
+  private requestsPeak = 0
+  private requestsExpected = 0
+  /** When the last cut of all was, and how long the log was busy with it. */
+  private cutAt = 0
+  private busyMs = 0
+  private missTimer: NodeJS.Timeout | undefined
   private lingerTimer: NodeJS.Timeout | undefined
   private isTurnAwaited = false
   private isStopping = false
@@ -109,7 +121,7 @@ export class Appender {
    * Rejects with STOPPING or OVERLOADED when nothing was taken, else with the error of the first
    * append that failed: then every entry may or may not be in the log.
    */
-  add(batch: RequestBatch): Promise<Offsets> {
+  add(batch: Batch): Promise<Offsets> {
     if (this.isStopping) {
       const message = 'This process is stopping and takes no more transactions.'
       return Promise.reject(new LedgerError('STOPPING', message))
@@ -123,6 +135,8 @@ export class Appender {
     }
     this.bytes += bytes
     this.openBytes += bytes
+    this.requests += 1
+    this.requestsPeak = Math.max(this.requestsPeak, this.requests)
     const waiter = new Waiter()
     this.copy(batch, waiter)
     this.schedule()
@@ -141,7 +155,7 @@ export class Appender {
     return this.stopped
   }
 
-  private copy({ count, entries, partitions }: RequestBatch, waiter: Waiter): void {
+  private copy({ count, entries, partitions }: Batch, waiter: Waiter): void {
     const source = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
     for (let i = 0; i < count; i++) {
       const partition = partitions[i]
@@ -185,9 +199,20 @@ export class Appender {
 
   private cutAll(): void {
     clearTimeout(this.lingerTimer)
+    clearTimeout(this.missTimer)
     this.lingerTimer = undefined
+    this.missTimer = undefined
     if (this.isHolding) return
+    this.cutAt = performance.now()
+    this.requestsExpected = this.requestsPeak
+    this.requestsPeak = this.requests
     for (let p = 0; p < partitionCount && this.openRecords > 0; p++) this.cut(p)
+  }
+
+  /** Nobody came who was expected. */
+  private expire(): void {
+    this.requestsPeak = this.requests
+    this.cutAll()
   }
 
   private cut(partition: number): void {
@@ -198,7 +223,6 @@ export class Appender {
     this.openRecords -= 1
     this.openBytes -= bytes.length
     this.underWay += 1
-    if (bytes.length < largeRecordBytes) this.allowance = Math.max(0, this.allowance - 1)
     const record = { partition, slab, bytes, waiters }
     // Behind one that is held, all are: the log must have them in order.
     if (this.held.length > 0 || this.isHolding) this.held.push(record)
@@ -211,12 +235,12 @@ export class Appender {
         this.backlog?.add(partition, offset, bytes.length)
         metrics.appendedRecords.inc()
         metrics.appendedBytes.inc(bytes.length)
+        for (const waiter of waiters) if (waiter.gain(partition, offset)) this.requests -= 1
         this.settle(slab, bytes.length)
-        for (const waiter of waiters) waiter.gain(partition, offset)
       },
       (error: unknown) => {
+        for (const waiter of waiters) if (waiter.lose(error)) this.requests -= 1
         this.settle(slab, bytes.length)
-        for (const waiter of waiters) waiter.lose(error)
       },
     )
   }
@@ -225,12 +249,15 @@ export class Appender {
     this.bytes -= bytes
     this.budget.give(bytes)
     slab.underWay -= 1
+    // From the start again where nothing is in the way: memory just used is in the cache.
+    if (slab.underWay === 0 && slab.openBytes === 0) slab.end = slab.start = 0
     if (slab.isRetired && slab.underWay === 0) {
       slab.reset()
       if (this.free.length < freeSlabsMax) this.free.push(slab)
     }
     this.underWay -= 1
     if (this.underWay > 0) return
+    this.busyMs = performance.now() - this.cutAt
     this.onSettled()
     this.schedule()
   }
@@ -238,26 +265,22 @@ export class Appender {
   /** Sees to it that what waits is cut in time. */
   private schedule(): void {
     if (this.openRecords === 0 || this.isHolding) return
-    this.lingerTimer ??= setTimeout(() => this.cutAll(), this.lingerMs)
+    this.lingerTimer ??= setTimeout(() => this.expire(), this.lingerMs)
     if (this.underWay > 0 || this.isTurnAwaited) return
     this.isTurnAwaited = true
     endOfTurn(() => {
       this.isTurnAwaited = false
-      if (this.underWay === 0 && this.mayCutWhenIdle()) this.cutAll()
+      if (this.underWay > 0 || this.openRecords === 0) return
+      if (this.areWorthCutting) this.cutAll()
+      else this.missTimer ??= setTimeout(() => this.expire(), this.busyMs * patience)
     })
   }
 
-  private mayCutWhenIdle(): boolean {
-    this.refill()
-    const areLarge = this.openBytes >= this.openRecords * largeRecordBytes
-    return areLarge || this.openRecords <= this.allowance
-  }
-
-  private refill(): void {
-    const now = performance.now()
-    const gained = ((now - this.refilledAt) / Math.max(1, this.lingerMs)) * partitionCount
-    this.allowance = Math.min(allowanceMax, this.allowance + gained)
-    this.refilledAt = now
+  /** Asked while nothing is under way, so that every request in flight waits here. */
+  private get areWorthCutting(): boolean {
+    if (this.openBytes >= this.openRecords * largeRecordBytes) return true
+    const expected = Math.max(this.requestsPeak, this.requestsExpected)
+    return this.requests >= expected * expectedShare
   }
 }
 

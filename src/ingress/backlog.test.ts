@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Backlog } from './backlog.ts'
 
 function checkHolding(backlog: Backlog, expected: boolean): void {
@@ -74,4 +75,22 @@ test('a record that is persisted before its append is known here does not count'
   checkHolding(backlog, false)
   backlog.add(1, 8, 500)
   checkHolding(backlog, true)
+})
+
+test('what is not for workers of this process does not count, nor what others take over', async () => {
+  let ours = [1, 9]
+  const backlog = new Backlog(100, () => ours)
+  backlog.add(9, 0, 1)
+  backlog.advance(9, 1)
+  backlog.add(2, 0, 500)
+  checkHolding(backlog, false)
+  backlog.add(1, 0, 500)
+  checkHolding(backlog, true)
+  ours = [9]
+  // It asks again now and then, and needs no append for that.
+  while (backlog.isHolding) {
+    await delay(20)
+    backlog.add(9, 5, 1)
+    backlog.advance(9, 6)
+  }
 })

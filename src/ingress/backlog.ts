@@ -14,6 +14,9 @@ import type { Offset } from '../log/log.ts'
  * earlier process left is applied, the log is there to take what comes. What came meanwhile raises
  * the limit, which then falls by a fifth of what is persisted: ingress goes on, a little slower
  * than the workers, instead of standing still until they have caught up.
+ *
+ * On a log that several processes share, only what is appended to partitions of this process's own
+ * workers counts: of the others nobody here hears how far they are.
  */
 
 /** How fast the limit falls back to `bytesMax`, as a share of what is persisted. */
@@ -21,6 +24,9 @@ const catchUpShare = 0.2
 
 /** Without a commit for this long, holding back helps nobody. */
 const stallMs = 2000
+
+/** How often it is asked which partitions are ours; they change when processes come and go. */
+const oursMs = 500
 
 interface Appended {
   offset: Offset
@@ -37,10 +43,15 @@ export class Backlog {
   private limit: number
   private lastCommitAt = -Infinity
   private stallTimer: NodeJS.Timeout | undefined
+  private readonly findOurs: (() => Iterable<number>) | undefined
+  private ours = new Set<number>()
+  private oursAt = -Infinity
 
-  constructor(bytesMax: number) {
+  /** @param findOurs partitions of this process's own workers; all of them unless given */
+  constructor(bytesMax: number, findOurs?: () => Iterable<number>) {
     this.bytesMax = bytesMax
     this.limit = bytesMax
+    this.findOurs = findOurs
   }
 
   get isHolding(): boolean {
@@ -53,6 +64,8 @@ export class Backlog {
 
   /** A record of this process is durable. */
   add(partition: number, offset: Offset, bytes: number): void {
+    this.lookAround()
+    if (this.findOurs !== undefined && !this.ours.has(partition)) return
     // The workers may have been told of it, and be done with it, before we are.
     if (offset < (this.persisted.get(partition) ?? 0)) return
     const waiting = this.appended.get(partition)
@@ -65,6 +78,7 @@ export class Backlog {
 
   /** Everything of a partition before `next` is in PostgreSQL. */
   advance(partition: number, next: Offset): void {
+    this.lookAround()
     this.persisted.set(partition, next)
     const waiting = this.appended.get(partition) ?? []
     let done = 0
@@ -78,6 +92,23 @@ export class Backlog {
     }
     if (this.isHolding) this.watch()
     else this.onRelease()
+  }
+
+  /** Finds out which partitions are ours, unless it is known from a moment ago. */
+  private lookAround(): void {
+    const now = performance.now()
+    if (this.findOurs === undefined || now - this.oursAt < oursMs) return
+    this.oursAt = now
+    this.ours = new Set(this.findOurs())
+    for (const partition of this.appended.keys()) {
+      if (!this.ours.has(partition)) this.forget(partition)
+    }
+  }
+
+  /** Another process works on it now. */
+  private forget(partition: number): void {
+    for (const { bytes } of this.appended.get(partition) ?? []) this.bytes -= bytes
+    this.appended.delete(partition)
   }
 
   /** A stall ends holding as a commit does, and no commit tells of it. */

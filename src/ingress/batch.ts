@@ -7,7 +7,14 @@
 import { requestItemsMax } from '../limits.ts'
 import { entryBytes } from '../record/layout.ts'
 
-export class RequestBatch {
+/** A request that was decoded, wherever its bytes are. */
+export interface Batch {
+  readonly count: number
+  readonly entries: Uint8Array
+  readonly partitions: Uint8Array
+}
+
+export class RequestBatch implements Batch {
   /** Transactions in this request; 1 to requestItemsMax after a successful parse. */
   count = 0
   /** `count` canonical entries of entryBytes each, in the order of the request. */

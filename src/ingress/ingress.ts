@@ -9,6 +9,7 @@ import type { Log } from '../log/log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { Appender } from './append.ts'
 import type { Backlog } from './backlog.ts'
+import { DecodePool } from './decode-pool.ts'
 import { createReceipts } from './receipt.ts'
 import { keyFromText, keyInDirectory } from './receipt-key.ts'
 import { ingressRoutes } from './routes.ts'
@@ -22,6 +23,8 @@ export interface IngressOptions {
   /** Where the workers share this process. */
   backlog: Backlog | undefined
   lingerMs: number
+  /** 0: bodies are read on the main thread, and the server need not share them. */
+  decodeThreads: number
   /** Undefined: a key kept in `dataDir`. */
   receiptKey: string | undefined
   dataDir: string
@@ -39,8 +42,15 @@ export interface Ingress {
 
 export async function openIngress(options: IngressOptions): Promise<Ingress> {
   const { log, doubt, budget, backlog, lingerMs, receiptKey, dataDir, logger } = options
+  const { decodeThreads: threads } = options
   const key = receiptKey === undefined ? await keyInDirectory(dataDir) : keyFromText(receiptKey)
   const appender = new Appender({ log, lingerMs, budget, backlog })
-  const routes = ingressRoutes({ log, doubt, appender, receipts: createReceipts(key), logger })
-  return { routes, stop: () => appender.stop() }
+  const decoder = threads > 0 ? new DecodePool({ threads, logger }) : undefined
+  const receipts = createReceipts(key)
+  const routes = ingressRoutes({ log, doubt, appender, decoder, receipts, logger })
+  const stop = async (): Promise<void> => {
+    await decoder?.close()
+    await appender.stop()
+  }
+  return { routes, stop }
 }

@@ -46,11 +46,12 @@ const amountKeyBytes = 11
 /**
  * Reads an item spelled `{"id":"…","account_id":"…","amount":1}`, or with `"1"`, as most programs
  * write it, and returns the position after it; -1 when it is spelled in another way or is at fault,
- * for readItem to decide.
+ * for readItem to decide. `end` is the length of the body: asking the view for it costs a call.
  */
 export function readCompactItem(
   source: DataView,
   at: number,
+  end: number,
   entries: DataView,
   entryAt: number,
 ): number {
@@ -59,15 +60,15 @@ export function readCompactItem(
   const accountValueAt = accountKeyAt + accountKeyBytes
   const amountKeyAt = accountValueAt + uuidTextBytes
   const amountValueAt = amountKeyAt + amountKeyBytes
-  if (amountValueAt >= source.byteLength) return -1
+  if (amountValueAt >= end) return -1
   if (!hasCompactKeys(source, at, accountKeyAt, amountKeyAt)) return -1
   if (!readUuid(source, idValueAt, entries, entryAt + idAt)) return -1
   if (!readUuid(source, accountValueAt, entries, entryAt + accountIdAt)) return -1
   const next =
     source.getUint8(amountValueAt) === quote
       ? readQuotedAmount(source, amountValueAt, entries, entryAt)
-      : readInt64(source, amountValueAt, source.byteLength, entries, entryAt + amountAt)
-  return next >= 0 && byteAt(source, next) === closeBrace ? next + 1 : -1
+      : readInt64(source, amountValueAt, end, entries, entryAt + amountAt)
+  return next >= 0 && next < end && source.getUint8(next) === closeBrace ? next + 1 : -1
 }
 
 /**

@@ -21,6 +21,7 @@ import { readCompactItem, readItem } from './json-item.ts'
 import { byteAt, excerpt, skipSpace } from './json-text.ts'
 import { Repeats } from './repeats.ts'
 
+const space = 0x20
 const comma = 0x2c
 const openBracket = 0x5b
 const closeBracket = 0x5d
@@ -33,14 +34,16 @@ export function parseJson(body: Uint8Array, into: RequestBatch): RequestFault | 
   const entries = new DataView(into.entries.buffer, into.entries.byteOffset, into.entries.length)
   into.count = 0
   repeats.begin()
+  const end = body.length
   let at = skipSpace(source, 0)
   if (byteAt(source, at) !== openBracket) return syntaxFault(source, at, 'an array')
   let count = 0
   do {
-    at = skipSpace(source, at + 1)
+    at += 1
+    if (at < end && source.getUint8(at) <= space) at = skipSpace(source, at)
     if (count === requestItemsMax) return wrongCount(at, `more than ${requestItemsMax}`)
     const entryAt = count * entryBytes
-    let next = readCompactItem(source, at, entries, entryAt)
+    let next = readCompactItem(source, at, end, entries, entryAt)
     if (next < 0) {
       const read = readItem(source, at, entries, entryAt)
       if (typeof read !== 'number')
@@ -52,11 +55,12 @@ export function parseJson(body: Uint8Array, into: RequestBatch): RequestFault | 
     const repeat = repeats.add(entries, count)
     if (repeat !== undefined) return repeat
     count += 1
-    at = skipSpace(source, next)
-  } while (byteAt(source, at) === comma)
+    at = next
+    if (at < end && source.getUint8(at) <= space) at = skipSpace(source, at)
+  } while (at < end && source.getUint8(at) === comma)
   if (byteAt(source, at) !== closeBracket) return syntaxFault(source, at, '`,` or `]`')
   at = skipSpace(source, at + 1)
-  if (at < body.length) return syntaxFault(source, at, 'the end of the body')
+  if (at < end) return syntaxFault(source, at, 'the end of the body')
   into.count = count
   return undefined
 }

@@ -49,6 +49,7 @@ async function run(t: TestContext, log: Log, budgetBytes = 2 ** 26): Promise<Run
     budget,
     backlog: undefined,
     lingerMs: 5,
+    decodeThreads: 0,
     receiptKey,
     dataDir,
     logger,

@@ -6,20 +6,25 @@
 import { LedgerError, messageOf } from '../errors.ts'
 import type { HttpReply, HttpRequest, Route } from '../http/http.ts'
 import { problem } from '../http/problem.ts'
+import { decodeBodyBytesMin } from '../limits.ts'
 import type { Log } from '../log/log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { metrics } from '../observe/metrics.ts'
 import { crashPoint } from '../testing/crash.ts'
 import type { Appender } from './append.ts'
-import { RequestBatch, type RequestFault } from './batch.ts'
+import { RequestBatch, type Batch, type RequestFault } from './batch.ts'
+import type { DecodePool } from './decode-pool.ts'
 import { parseJson } from './parse-json.ts'
 import { parseProtobuf } from './parse-protobuf.ts'
 import type { Receipts } from './receipt.ts'
+import type { Offsets } from './waiter.ts'
 
 export interface IngressRoutesOptions {
   log: Log
   doubt: () => string | undefined
   appender: Appender
+  /** Absent: every body is read on the main thread. */
+  decoder: DecodePool | undefined
   receipts: Receipts
   logger: Logger
 }
@@ -38,21 +43,22 @@ export function ingressRoutes(options: IngressRoutesOptions): Route[] {
 }
 
 async function take(
-  { log, doubt, appender, receipts, logger }: IngressRoutesOptions,
+  options: IngressRoutesOptions,
   request: HttpRequest,
   batch: RequestBatch,
 ): Promise<HttpReply> {
+  const { log, doubt, receipts, logger } = options
   const started = performance.now()
   if (request.query.size > 0) return unknownParameters([...request.query.keys()].join(', '))
   const reason = log.unavailable() ?? doubt()
   if (reason !== undefined) throw new LedgerError('LOG_UNAVAILABLE', reason)
-
-  const parse = request.contentType === 'application/json' ? parseJson : parseProtobuf
-  const fault = parse(request.body, batch)
-  if (fault) return invalid(fault)
-  const { count } = batch
-  const durable = appender.add(batch)
-  // From here on body and batch belong to the next request.
+  const isJson = request.contentType === 'application/json'
+  const isLarge = isJson && request.body.length >= decodeBodyBytesMin
+  const outcome = isLarge
+    ? await readAside(options, request, batch)
+    : readHere(options, request, batch)
+  if (!('taken' in outcome)) return invalid(outcome)
+  const { count, durable } = outcome.taken
   const offsets = await durable.catch((error: unknown) => {
     logger.debug({ items: count, reason: messageOf(error) }, 'batch not acknowledged')
     throw error
@@ -67,6 +73,41 @@ async function take(
     contentType: 'application/json',
     body: JSON.stringify({ accepted: count, receipt }),
   }
+}
+
+/** A request whose bytes are with the appender: body and batch are free for the next one. */
+interface Taken {
+  count: number
+  durable: Promise<Offsets>
+}
+
+type Outcome = { taken: Taken } | RequestFault
+
+function readHere(
+  options: IngressRoutesOptions,
+  { body, contentType }: HttpRequest,
+  batch: RequestBatch,
+): Outcome {
+  const parse = contentType === 'application/json' ? parseJson : parseProtobuf
+  return parse(body, batch) ?? { taken: add(options, batch) }
+}
+
+/** In another thread, where there are any. */
+function readAside(
+  options: IngressRoutesOptions,
+  request: HttpRequest,
+  batch: RequestBatch,
+): Outcome | Promise<Outcome> {
+  const { decoder } = options
+  if (decoder === undefined) return readHere(options, request, batch)
+  return decoder.decode(request.keepBody(), (decoded) => add(options, decoded))
+}
+
+function add({ log, doubt, appender }: IngressRoutesOptions, batch: Batch): Taken {
+  // Asked here, since the log may have gone while a thread was reading.
+  const reason = log.unavailable() ?? doubt()
+  if (reason !== undefined) throw new LedgerError('LOG_UNAVAILABLE', reason)
+  return { count: batch.count, durable: appender.add(batch) }
 }
 
 function unknownParameters(found: string): HttpReply {

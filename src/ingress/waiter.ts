@@ -27,18 +27,26 @@ export class Waiter {
     })
   }
 
-  /** A record of `partition` is durable. Records of one partition may become so in any order. */
-  gain(partition: number, offset: Offset): void {
+  /**
+   * A record of `partition` is durable. Records of one partition may become so in any order.
+   * Returns whether that settles the request.
+   */
+  gain(partition: number, offset: Offset): boolean {
     if (offset > this.offsets[partition]) this.offsets[partition] = offset
     this.outstanding -= 1
-    if (this.outstanding === 0) this.resolve(this.offsets)
+    if (this.outstanding > 0) return false
+    this.resolve(this.offsets)
+    return true
   }
 
   /**
    * A record was not confirmed: the request is not acknowledged, whatever becomes of its others.
+   * Returns whether that settles the request, which the first loss does.
    */
-  lose(error: unknown): void {
+  lose(error: unknown): boolean {
+    if (this.outstanding === Infinity) return false
     this.outstanding = Infinity
     this.reject(error)
+    return true
   }
 }

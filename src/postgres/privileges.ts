@@ -5,6 +5,7 @@
 
 import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { chown, readFile } from 'node:fs/promises'
+import { inExecutable } from '../artifact/executable.ts'
 import { LedgerError } from '../errors.ts'
 
 /** A way to run the server's programs. */
@@ -46,8 +47,10 @@ export async function serverUser(directory: string, program: string): Promise<Se
   throw new LedgerError(
     'CONFIG_INVALID',
     `--data-dir: PostgreSQL does not run as root, and the user "${account.name}" it runs as ` +
-      `instead cannot enter ${directory} or ${program}. Give a --data-dir that every user can ` +
-      'enter, such as /var/lib/transaction-ledger, or start the program as another user.',
+      `instead cannot enter ${directory} or ${program}. Give a --data-dir ` +
+      (inExecutable ? 'and a --cache-dir ' : '') +
+      'that every user can enter, such as /var/lib/transaction-ledger, or start the program as ' +
+      'another user.',
   )
 }
 

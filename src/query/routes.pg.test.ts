@@ -81,6 +81,7 @@ async function get(path: string, reads = reader): Promise<HttpReply> {
     query: new URLSearchParams(search),
     contentType: '',
     header: () => '',
+    keepBody: () => assert.fail('no body'),
     body: new Uint8Array(0),
     signal: new AbortController().signal,
   })

@@ -18,7 +18,19 @@ export interface ProgramEnd {
   signal: NodeJS.Signals | null
 }
 
-const mainFile = join(import.meta.dirname, '..', 'main.js')
+/** How the program is started, before its flags. */
+export interface Launch {
+  command: readonly [string, ...string[]]
+  /** The test's own where they are absent. */
+  cwd?: string
+  env?: NodeJS.ProcessEnv
+  uid?: number
+  gid?: number
+}
+
+const fromClone: Launch = {
+  command: [process.execPath, join(import.meta.dirname, '..', 'main.js')],
+}
 const linesMax = 2_000
 
 /** Names of the running programs are for messages only. */
@@ -35,9 +47,11 @@ export class Program {
   #databaseUrl: string | undefined
   #waiting = new Set<() => void>()
 
-  constructor(flags: readonly string[]) {
+  constructor(flags: readonly string[], { command, ...where }: Launch = fromClone) {
     this.name = `program ${++started}`
-    this.child = spawn(process.execPath, [mainFile, '--log-format', 'json', ...flags], {
+    const [file, ...args] = command
+    this.child = spawn(file, [...args, '--log-format', 'json', ...flags], {
+      ...where,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -24,6 +24,7 @@ export interface ServedOptions {
   bodyDeadlineMs?: number
   inflightBytesMax?: number
   budget?: ByteBudget
+  sharesBodies?: boolean
 }
 
 export async function serve(t: TestContext, options: ServedOptions): Promise<Served> {
@@ -37,6 +38,7 @@ export async function serve(t: TestContext, options: ServedOptions): Promise<Ser
       bodyBytesMax: options.bodyBytesMax ?? 2 ** 20,
       bodyDeadlineMs: options.bodyDeadlineMs ?? 10_000,
     },
+    sharesBodies: options.sharesBodies ?? false,
     budget,
     logger,
   })

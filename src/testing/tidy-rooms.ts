@@ -8,17 +8,28 @@ type Rooms = Readonly<Record<string, readonly string[] | undefined>>
 /** Rooms each room may import from; itself always. The files at the top are rooms of their own. */
 const mayImport: Rooms = {
   errors: [],
+  artifact: ['errors'],
   bytes: [],
   record: ['bytes'],
   limits: ['record'],
   observe: ['errors', 'limits'],
   http: ['errors', 'limits', 'observe'],
-  postgres: ['bytes', 'errors', 'limits', 'observe'],
+  postgres: ['artifact', 'bytes', 'errors', 'limits', 'observe'],
   log: ['bytes', 'errors', 'limits', 'observe', 'record'],
-  ledger: ['bytes', 'errors', 'limits', 'observe', 'postgres', 'record'],
-  ingress: ['bytes', 'errors', 'http', 'limits', 'log', 'observe', 'record'],
+  ledger: ['artifact', 'bytes', 'errors', 'limits', 'observe', 'postgres', 'record'],
+  ingress: ['artifact', 'bytes', 'errors', 'http', 'limits', 'log', 'observe', 'record'],
   query: ['bytes', 'errors', 'http', 'ledger', 'limits', 'observe', 'postgres', 'record'],
-  worker: ['bytes', 'errors', 'ledger', 'limits', 'log', 'observe', 'postgres', 'record'],
+  worker: [
+    'artifact',
+    'bytes',
+    'errors',
+    'ledger',
+    'limits',
+    'log',
+    'observe',
+    'postgres',
+    'record',
+  ],
   flags: ['errors', 'limits', 'record'],
   'data-dir': ['errors', 'flags'],
   config: ['errors', 'flags', 'limits', 'observe', 'record'],
@@ -49,6 +60,7 @@ const mayNameTypesOf: Rooms = {
 const packageOwners: Readonly<Record<string, RegExp | undefined>> = {
   'uWebSockets.js': /^http\/server\.ts$/,
   '@confluentinc/kafka-javascript': /^(log|testing)\/kafka[^/]*\.ts$/,
+  piscina: /^ingress\/decode-pool\.ts$/,
   lmdb: /^(log|testing)\/embedded[^/]*\.ts$/,
 }
 

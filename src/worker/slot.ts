@@ -5,7 +5,8 @@
 // Absent: which partitions a process has (orchestrator.ts), SQL, what a record means.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
+import { startThread } from '../artifact/threads.ts'
 import { LedgerError, messageOf } from '../errors.ts'
 import { readBytes, ringBytes } from '../limits.ts'
 import type { Log, LogReader, LogRecord } from '../log/log.ts'
@@ -137,7 +138,7 @@ export class Slot {
   private startThread(): void {
     const { logger, ...options } = this.options
     const workerData = { ...options, ring: this.ring.shared } satisfies ThreadOptions
-    const thread = new Worker(new URL('./thread.js', import.meta.url), { workerData })
+    const thread = startThread('worker/thread', { workerData })
     let cause: unknown
     thread.on('message', (message: FromWorker) => {
       if (thread === this.thread) this.events.message(this, message)

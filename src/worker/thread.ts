@@ -25,5 +25,11 @@ const applier = new Applier({
 port.on('message', (message: ToWorker) => {
   applier.receive(message)
 })
-await applier.run()
-port.close()
+
+async function run(): Promise<void> {
+  await applier.run()
+  port.close()
+}
+
+// What it throws ends the thread, and its parent is told.
+void run()

@@ -98,6 +98,11 @@ export class Workers {
     return this.orchestrator.logDoubt
   }
 
+  /** Partitions this process works on. */
+  get partitions(): readonly number[] {
+    return this.orchestrator.partitions
+  }
+
   get lagRecords(): number {
     return this.orchestrator.lagRecords
   }

@@ -21,7 +21,7 @@ import { startTestKafka, type TestKafka } from '../kafka.ts'
 import { startLoad, type RunningLoad } from '../load.ts'
 import { startTestPostgres, type TestPostgres } from '../postgres.ts'
 import { endPostmasters } from '../postmasters.ts'
-import { Program } from '../program.ts'
+import { Program, type Launch } from '../program.ts'
 import { Random } from '../random.ts'
 
 export type LogKind = 'embedded' | 'kafka'
@@ -35,6 +35,8 @@ export interface SettingOptions {
   databases: number
   shape: LoadShape
   clients: number
+  /** From the clone where it is absent. */
+  launch?: Launch
 }
 
 const topic = 'proof'
@@ -63,6 +65,7 @@ export class Setting {
   readonly #directory = temporaryDirectory('proof')
   readonly #programs: Program[] = []
   readonly #taking = new Set<Program>()
+  readonly #launch: Launch | undefined
   readonly #postgres: TestPostgres | undefined
   readonly #kafka: TestKafka | undefined
   #databases: readonly string[]
@@ -88,6 +91,7 @@ export class Setting {
     kafka: TestKafka | undefined,
   ) {
     this.log = options.log
+    this.#launch = options.launch
     this.#databases = databases
     this.#postgres = postgres
     this.#kafka = kafka
@@ -119,7 +123,7 @@ export class Setting {
     const common = ['--listen', '127.0.0.1:0', '--data-dir', this.directory, '--workers', '2']
     if (this.#kafka !== undefined) common.push('--brokers', this.#kafka.brokers, '--topic', topic)
     if (this.#postgres !== undefined) common.push('--database-url', this.#databases.join(','))
-    const program = new Program([...common, ...flags])
+    const program = new Program([...common, ...flags], this.#launch)
     this.#programs.push(program)
     const role = flags[flags.indexOf('--role') + 1] ?? 'all'
     if (!flags.includes('--role') || /all|ingress/.test(role)) this.#taking.add(program)
