@@ -26,7 +26,7 @@ const taskModules = tasks.map((name) => {
 })
 
 /**
- * Files that look for an addon, or for themselves, on disk, and what stands there in the
+ * Files that look for an addon, a thread, or themselves, on disk, and what stands there in the
  * executable: other `contents`, or a piece of text replaced. Each must be met, or upstream has
  * changed.
  */
