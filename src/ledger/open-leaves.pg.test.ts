@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, afterEach, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import type { Connection } from '../postgres/connection.ts'
 import { claimAll, column, createTestLedger, flushOf, ledgerRows } from '../testing/ledger.ts'
 import { openConnection, rowText, testLayout } from '../testing/ledger.ts'
@@ -8,7 +9,14 @@ import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
 import { readCheckpoints } from './checkpoint.ts'
 import { commitFlush } from './commit.ts'
 import type { Flush } from './flush.ts'
-import { openLeaf, openLeafTable, sealBucket, sealLeaf, type IdSpan } from './open-leaves.ts'
+import {
+  openLeaf,
+  openLeafTable,
+  scansOf,
+  sealBucket,
+  sealLeaf,
+  type IdSpan,
+} from './open-leaves.ts'
 
 let server: TestPostgres
 let url: string
@@ -160,4 +168,15 @@ test('a key that stands in a leaf twice is reported when the leaf is sealed, and
     message: /ledger\.transactions_b01_\d{8}_120000/,
   })
   assert.equal((await ledgerRows(url)).length, 2)
+})
+
+test('it is known how often an open leaf has been read', async () => {
+  await openLeaf(connection, bucket, span, await hold())
+  const leaf = openLeafTable(bucket, span)
+  const before = await scansOf(connection, leaf)
+  const reader = await openConnection(url)
+  for (let i = 0; i < 3; i++) await reader.execute(`SELECT count(*) FROM ${leaf} WHERE amount = 1`)
+  await reader.close()
+  // A session reports what it did when it ends, at the latest.
+  while ((await scansOf(connection, leaf)) < before + 3) await setTimeout(20)
 })
