@@ -36,7 +36,7 @@ function section(result, limit) {
   return scaleSection(result, limit)
 }
 
-function header({ startedAt, machine, results }) {
+function header({ startedAt, machine, results, options }) {
   const { cores, cpu, memoryBytes, kernel, node, commit } = machine
   const postgres = results.find((result) => result.postgres)?.postgres
   const parts = [
@@ -50,8 +50,14 @@ function header({ startedAt, machine, results }) {
   return (
     `<h1>Transaction Ledger: bench</h1>` +
     `<p class="soft">${escape(startedAt.slice(0, 16).replace('T', ' '))} UTC · ${escape(parts.join(' · '))}<br>` +
-    'Load generator, program and PostgreSQL shared this machine.</p>'
+    `${where(options)}</p>`
   )
+}
+
+function where({ urls, databases }) {
+  if (urls.length === 0) return 'Load generator, program and PostgreSQL shared this machine.'
+  const disk = databases === 0 ? '; nor, without its databases, what it takes on disk' : ''
+  return `This machine made the load. CPU and memory of the deployment are not known${disk}.`
 }
 
 function cards({ limit }, runs) {

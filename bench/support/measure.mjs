@@ -33,7 +33,9 @@ class Run {
     this.deployment = await deploy({ ...bench, ...settings.deployment })
     // Nobody there is an error at the start, and a gap later on.
     await scrape(this.deployment.metricsUrls)
-    this.diskBefore = await measureDisk(this.deployment.databaseUrls)
+    // Without workers there may be no tables yet.
+    const { databaseUrls } = this.deployment
+    this.diskBefore = settings.isIngressOnly ? undefined : await measureDisk(databaseUrls)
     this.load = await prepareLoad({
       benchCommand: bench.benchCommand,
       directory: bench.directory,
@@ -66,6 +68,7 @@ class Run {
   /** Ends the load, waits until PostgreSQL has everything, and compares. */
   async finish({ probed, latencies, ...window }) {
     const { bench, deployment, load, sampler } = this
+    const { isIngressOnly } = this.settings
     this.cpu.noteLoad()
     const bodies = await load.stop()
     const endedAt = this.now
@@ -74,9 +77,9 @@ class Run {
     await this.probes.stop()
     const atEnd = await sampler.look()
     const ingressSeconds = this.cpu.read()
-    if (this.settings.isIngressOnly) await this.#persistAfterwards()
+    if (isIngressOnly) await this.#persistAfterwards()
     const drained = await this.#drain()
-    const cpuSeconds = this.settings.isIngressOnly ? ingressSeconds : this.cpu.read()
+    const cpuSeconds = isIngressOnly ? ingressSeconds : this.cpu.read()
     await sampler.stop()
     const last = sampler.samples.at(-1)
     const disk = await measureDisk(deployment.databaseUrls)
@@ -86,15 +89,15 @@ class Run {
     return {
       postgres: databaseUrl && (await postgresVersion(databaseUrl)),
       window,
-      drainSeconds: drained === undefined ? undefined : drained - endedAt,
-      isIngressOnly: this.settings.isIngressOnly,
+      drainSeconds: drained === undefined || isIngressOnly ? undefined : drained - endedAt,
+      isIngressOnly,
       latencies: {
         ...latencies,
         probeAcknowledged: probed.acknowledged.summary(),
         visible: probed.visible.summary(),
       },
       answers: answersOf(bodies),
-      cpu: cpuPerTransaction(cpuSeconds, this.settings.isIngressOnly ? atEnd : last),
+      cpu: cpuPerTransaction(cpuSeconds, isIngressOnly ? atEnd : last),
       memory: {
         program: sampler.programPeakBytes || undefined,
         postgres: sampler.postgresPeakBytes || undefined,

@@ -63,7 +63,7 @@ function compareTable({ figures }) {
   return aligned([head, ...rows])
 }
 
-export function summaryText({ results, limit, machine }) {
+export function summaryText({ results, limit, machine, options }) {
   const parts = [`\n${machine.cores} × ${machine.cpu}, ${machine.kernel}, Node ${machine.node}`]
   const failures = results.filter(({ failure }) => failure)
   for (const { name, failure } of failures) parts.push(`${name} failed: ${failure}`)
@@ -85,6 +85,12 @@ export function summaryText({ results, limit, machine }) {
   }
   for (const { name, verification } of done) {
     for (const problem of verification?.problems ?? []) parts.push(`${name}: ${problem}`)
+  }
+  if (options.urls.length > 0) {
+    parts.push(
+      'CPU and memory of a deployment that was not started here are not known' +
+        (options.databases === 0 ? '; nor, without --database-url, what it takes on disk.' : '.'),
+    )
   }
   parts.push(
     'CPU in µs a transaction (seconds a million), over load and drain; disk in bytes a transaction;',

@@ -105,7 +105,7 @@ export class Checker {
     }
     return {
       ok: this.problems.length === 0,
-      rows: this.rows,
+      rows: this.rows - this.foreign,
       expected,
       conflicts: this.conflicts,
       accounts,

@@ -7,13 +7,26 @@ import path from 'node:path'
 import { SetupError, root } from '../run.mjs'
 
 /** Entries of threads, as src/artifact/threads.ts is asked for them: one line for each. */
-const threads = ['worker/thread']
+const threads = {
+  'worker/thread': 'dist/worker/thread.js',
+  'pool/thread': 'node_modules/piscina/dist/worker.js',
+}
+
+/** Modules that threads of a pool run, likewise. */
+const tasks = ['ingress/decode-thread']
 
 const nativeModule = path.join(root, 'dist/artifact/native.js')
 const nativeAddon = (name) => `require(${JSON.stringify(nativeModule)}).nativeAddon('${name}')`
 
+const threadsModule = path.join(root, 'dist/artifact/threads.js')
+const startThread = (name) => `require(${JSON.stringify(threadsModule)}).startThread('${name}'`
+const taskModules = tasks.map((name) => {
+  const file = path.join(root, 'dist', `${name}.js`)
+  return `${JSON.stringify(name)}: () => require(${JSON.stringify(file)})`
+})
+
 /**
- * Files that look for an addon, or for themselves, on disk, and what stands there in the
+ * Files that look for an addon, a thread, or themselves, on disk, and what stands there in the
  * executable: other `contents`, or a piece of text replaced. Each must be met, or upstream has
  * changed.
  */
@@ -26,6 +39,20 @@ const substitutions = [
   { file: 'bindings/bindings.js', contents: `module.exports = () => ${nativeAddon('kafka')}` },
   // Without its addon msgpackr works as well; this program stores bytes and has no use for it.
   { file: 'msgpackr-extract/index.js', contents: `throw new Error('left out')` },
+  {
+    file: 'piscina/dist/worker_pool/index.js',
+    replace: [
+      'new node_worker_threads_1.Worker(filename, workerOpts)',
+      `${startThread('pool/thread')}, workerOpts)`,
+    ],
+  },
+  {
+    file: 'piscina/dist/worker.js',
+    replace: [
+      '.then(s => __importStar(require(s)))',
+      `.then((name) => ({ ${taskModules.join(', ')} })[name]())`,
+    ],
+  },
   // From a clone the package is optional, and the compiler is kept from looking for it.
   {
     file: 'dist/log/kafka-addon.js',
@@ -44,8 +71,8 @@ export async function bundleAll() {
   const seen = new Set()
   const main = await bundle(path.join(root, 'scripts/binary/entry.mjs'), seen)
   const bundled = { main: main.source, threads: {}, inputs: new Set(main.inputs) }
-  for (const name of threads) {
-    const thread = await bundle(path.join(root, 'dist', `${name}.js`), seen)
+  for (const [name, entry] of Object.entries(threads)) {
+    const thread = await bundle(path.join(root, entry), seen)
     bundled.threads[name] = thread.source
     for (const input of thread.inputs) bundled.inputs.add(input)
   }
@@ -73,7 +100,8 @@ async function bundle(entry, seen) {
     legalComments: 'none',
     banner: { js: banner },
     define: { 'import.meta.url': 'bundleUrl' },
-    external: ['pg-native'],
+    // Optional, and an addon of its own; piscina wants it for priorities, which are not used.
+    external: ['pg-native', '@napi-rs/nice'],
     logLevel: 'silent',
     plugins: [substitute(seen)],
   }).catch((error) => {

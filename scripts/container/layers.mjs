@@ -17,7 +17,7 @@ const mounts =
   'mount --bind ~/.npmrc "$0/root/.npmrc"; fi && exec chroot "$0" "$@"'
 
 /** Runs a command in a directory of files as root, with the network of this machine. */
-export async function runWithin(directory, command, { env, cwd = '/' }) {
+async function runWithin(directory, command, { env, cwd = '/' }) {
   const words = ['env', '--ignore-environment', `--chdir=${cwd}`, ...assignments(env), ...command]
   const shell = ['--mount', '--propagation', 'private', '/bin/sh', '-c', mounts, directory]
   const { code } = await run('unshare', [...shell, ...words], { show: true })

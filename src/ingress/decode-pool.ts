@@ -11,8 +11,8 @@
  * takes its place.
  */
 
-import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
+import { taskModule } from '../artifact/threads.ts'
 import { LedgerError } from '../errors.ts'
 import type { KeptBody } from '../http/http.ts'
 import { decodeQueueMax } from '../limits.ts'
@@ -35,7 +35,7 @@ export class DecodePool {
   private onIdle: () => void = () => undefined
 
   constructor({ threads, filename, logger }: DecodePoolOptions) {
-    this.filename = filename ?? fileURLToPath(new URL('./decode-thread.js', import.meta.url))
+    this.filename = filename ?? taskModule('ingress/decode-thread')
     this.pool = new Piscina<DecodeTask, DecodeResult>({
       filename: this.filename,
       minThreads: threads,

@@ -10,7 +10,14 @@ import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
 import { readCheckpoints } from './checkpoint.ts'
 import { commitFlush } from './commit.ts'
 import type { Flush } from './flush.ts'
-import { openLeaf, openLeafTable, sealBucket, sealLeaf, type IdSpan } from './open-leaves.ts'
+import {
+  openLeaf,
+  openLeafTable,
+  scansOf,
+  sealBucket,
+  sealLeaf,
+  type IdSpan,
+} from './open-leaves.ts'
 
 let server: TestPostgres
 let url: string
@@ -225,4 +232,15 @@ test('a key outlives a crash of PostgreSQL, whatever the database says of commit
   await server.start()
   assert.equal((await indexes(openLeafTable(bucket, span))).length, 2)
   await session.close()
+})
+
+test('it is known how often an open leaf has been read', async () => {
+  await openLeaf(connection, bucket, span, await hold())
+  const leaf = openLeafTable(bucket, span)
+  const before = await scansOf(connection, leaf)
+  const reader = await openConnection(url)
+  for (let i = 0; i < 3; i++) await reader.execute(`SELECT count(*) FROM ${leaf} WHERE amount = 1`)
+  await reader.close()
+  // A session reports what it did when it ends, at the latest.
+  while ((await scansOf(connection, leaf)) < before + 3) await delay(20)
 })

@@ -117,7 +117,8 @@ async function openLeafOnce(
     FOR UPDATE OF c`)
   const found = await connection.queryOne<{ buckets: number; leaves: number }>(
     `SELECT buckets, (
-       SELECT count(*)::int FROM pg_inherits leaf JOIN pg_inherits day ON leaf.inhparent = day.inhrelid
+       SELECT count(*)::int
+       FROM pg_inherits leaf JOIN pg_inherits day ON leaf.inhparent = day.inhrelid
        WHERE day.inhparent = $1::regclass) AS leaves
      FROM ledger.layout`,
     [bucketTable(bucket)],
@@ -192,4 +193,16 @@ export async function sealBucket(connection: Connection, bucket: number): Promis
     [bucketTable(bucket)],
   )
   for (const { leaf } of open) await sealLeaf(connection, bucket, leaf)
+}
+
+/**
+ * How often a leaf was read as a whole, which is how PostgreSQL looks anything up in an open one. A
+ * second late at most; 0 where the server keeps no such statistics.
+ */
+export async function scansOf(connection: Connection, leaf: string): Promise<number> {
+  const found = await connection.queryOne<{ scans: number }>(
+    'SELECT pg_stat_get_numscans($1::regclass)::float8 AS scans',
+    [leaf],
+  )
+  return found?.scans ?? 0
 }

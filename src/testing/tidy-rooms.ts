@@ -17,7 +17,7 @@ const mayImport: Rooms = {
   postgres: ['artifact', 'bytes', 'errors', 'limits', 'observe'],
   log: ['bytes', 'errors', 'limits', 'observe', 'record'],
   ledger: ['artifact', 'bytes', 'errors', 'limits', 'observe', 'postgres', 'record'],
-  ingress: ['bytes', 'errors', 'http', 'limits', 'log', 'observe', 'record'],
+  ingress: ['artifact', 'bytes', 'errors', 'http', 'limits', 'log', 'observe', 'record'],
   query: ['bytes', 'errors', 'http', 'ledger', 'limits', 'observe', 'postgres', 'record'],
   worker: [
     'artifact',

@@ -12,8 +12,8 @@ const slotMask = keySetSlots - 1
 
 /*
  * Open addressing with linear probing; 0 marks an empty slot. A false "seen" costs the leaf its
- * speed, not money: it is sealed early, and PostgreSQL looks for itself. With a leaf's worth of
- * keys that happens once in some thousand leaves. The seeds keep others from choosing keys that collide.
+ * speed, not money: it is sealed early, and PostgreSQL looks for itself. With the keys of one leaf
+ * that happens once in some thousand leaves. The seeds keep others from choosing keys that collide.
  */
 export class KeySet {
   private readonly fingerprints = new Int32Array(keySetSlots)

@@ -10,6 +10,7 @@ import type { BucketRows } from '../ledger/flush.ts'
 import {
   openLeaf,
   openLeafTable,
+  scansOf,
   sealBucket,
   sealLeaf,
   type HeldPartition,
@@ -57,6 +58,9 @@ const spanLeastMs = 10_000
 const spanMostMs = 3_600_000
 /** A bucket where something repeats keeps its keys in place for this long. */
 const repeatRestMs = 60_000
+/** Looking something up in an open leaf means reading it all: one that is read gets its key. */
+const scansPerSecondMax = 1
+const readRestMs = 300_000
 const refusedRestMs = 2000
 /**
  * PostgreSQL reads the whole rest of the day for an opening, while flushes wait: where that is
@@ -194,6 +198,7 @@ export class OpenBuckets {
   ): Promise<void> {
     const { logger, buckets } = this.options
     const state = this.buckets[bucket]
+    if (await this.isRead(connection, bucket)) return
     const span = nextSpan(state)
     const all = Array.from({ length: partitionCount }, (_, partition) => partition)
     const own = held(all.filter((partition) => bucketOf(partition, buckets) === bucket))
@@ -212,6 +217,19 @@ export class OpenBuckets {
     state.coveredTo = span.to
     const keys = this.spareSets.pop() ?? new KeySet()
     state.keys.leaves.push({ ...span, table, keys, openedAt: performance.now() })
+  }
+
+  /** Whether the bucket's open leaves are read too often to have more of them. */
+  private async isRead(connection: Connection, bucket: number): Promise<boolean> {
+    for (const { table, openedAt } of this.keysOf(bucket).leaves) {
+      const seconds = (performance.now() - openedAt) / 1000
+      const scans = await scansOf(connection, table)
+      if (scans <= 1 + seconds * scansPerSecondMax) continue
+      this.options.logger.debug({ table, scans, seconds }, 'open leaf is read: keys stay in place')
+      this.rest(bucket, readRestMs)
+      return true
+    }
+    return false
   }
 
   private rest(bucket: number, milliseconds: number): void {

@@ -32,9 +32,11 @@ describe('the executable, alone in a directory and with an empty environment', (
   test('prints the licences of all it contains', () => {
     const { code, output } = executable.print('--licenses')
     assert.equal(code, 0)
-    for (const name of ['Node.js', 'PostgreSQL', 'librdkafka', 'LMDB, in lmdb', 'pg', 'pino']) {
+    const some = ['Node.js', 'PostgreSQL', 'librdkafka', 'LMDB, in lmdb', 'pg', 'pino', 'piscina']
+    for (const name of some) {
       assert.match(output, new RegExp(`^={80}\n${name} .+\nLicence: .+\n={80}\n`, 'm'), name)
     }
+    assert.doesNotMatch(output, /@napi-rs\/nice/)
     assert.match(output, /V8, located at deps\/v8/)
     assert.match(output, /This product includes software developed by the OpenSSL Project/)
   })
@@ -70,7 +72,7 @@ describe('the executable, alone in a directory and with an empty environment', (
       await startLoad({ ...load, contentsMax: 20_000 }).finished
       first.kill('SIGKILL')
       await first.exited
-      const second = await setting.startReady()
+      const second = await setting.startReady('--decode-threads', '1')
       await startLoad({ ...load, contentsMax: 30_000 }).finished
       const { rows, conflicts } = await setting.assertAllKept()
       assert.deepEqual([rows, conflicts], [setting.history.count, 0])
@@ -81,6 +83,36 @@ describe('the executable, alone in a directory and with an empty environment', (
       assert.deepEqual(readdirSync(executable.directory), ['transaction-ledger'])
       const kept = readdirSync(setting.directory).sort()
       assert.deepEqual(kept, ['cache', 'log', 'postgres', 'receipt.key'])
+    } finally {
+      await setting.close()
+    }
+  })
+
+  test('reads a JSON batch of 5000 in a decode thread', async () => {
+    const { launch } = executable
+    const setting = await Setting.open({
+      log: 'embedded',
+      databases: 0,
+      shape: plainShape,
+      clients: 1,
+      launch,
+    })
+    try {
+      const program = await setting.startReady('--decode-threads', '1')
+      const { history, random } = setting
+      const batch = history.begin()
+      const [id, account] = [new Uint8Array(16), new Uint8Array(16)]
+      while (batch.count < 5000) {
+        random.fill(id)
+        random.fill(account)
+        history.add(id, account, BigInt(batch.count))
+      }
+      const answer = await setting.clients[0].send(batch)
+      assert.equal(answer, 'acknowledged', batch.attempts.at(0)?.detail)
+      const { rows, conflicts } = await setting.assertAllKept()
+      assert.deepEqual([rows, conflicts], [5000, 0])
+      await setting.assertStops(program)
+      assert.deepEqual(readdirSync(executable.directory), ['transaction-ledger'])
     } finally {
       await setting.close()
     }
