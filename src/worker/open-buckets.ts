@@ -44,6 +44,8 @@ interface Bucket {
   marginMs: number
   /** By performance.now(). */
   openNotBefore: number
+  /** A seal that failed is not tried again before, by performance.now(). */
+  sealNotBefore: number
   /** Up to here ids have leaves, in milliseconds since 1970 UTC. */
   coveredTo: number
 }
@@ -90,6 +92,7 @@ export class OpenBuckets {
       rate: 0,
       marginMs: marginLeastMs,
       openNotBefore: 0,
+      sealNotBefore: 0,
       coveredTo: 0,
     }))
   }
@@ -240,11 +243,14 @@ export class OpenBuckets {
   /** Until it is sealed its keys are still remembered, and rows that come late still find them. */
   private sealLater(bucket: number, leaf: OpenLeaf): void {
     const { logger } = this.options
+    const state = this.buckets[bucket]
+    if (performance.now() < state.sealNotBefore) return
     this.sealer.add(leaf.table, async (connection) => {
       const started = performance.now()
       try {
         await sealLeaf(connection, bucket, leaf.table)
       } catch (error) {
+        state.sealNotBefore = performance.now() + refusedRestMs
         if (reactionTo(error) === undefined) throw error
         // Should the next attempt fail too, the claim after it will say so.
         logger.warn({ table: leaf.table, reason: messageOf(error) }, 'leaf not sealed yet')
