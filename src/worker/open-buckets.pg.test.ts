@@ -206,7 +206,9 @@ test('a flush with keys that could not be remembered seals first', async () => {
     const own = held.filter(({ partition }) => partition % testLayout.buckets === 1)
     const from = Math.ceil(Date.now() / 1000) * 1000
     await openLeaf(connection, 1, { from, to: from + 1000 }, own)
-    buckets.keysOf(1).mustSeal = true
+    const keys = buckets.keysOf(1)
+    assert(keys)
+    keys.mustSeal = true
     const rows = { bucket: 1, copy: new Uint8Array(), rows: 0, mayRepeat: false, isOpen: true }
     await buckets.sealWhereNeeded(connection, [rows])
     assert.deepEqual(await openLeaves(), [])

@@ -5,8 +5,9 @@
 //      the encoder.
 // Absent: flushes (applier.ts), which buckets a process has.
 
-import { messageOf, reactionTo } from '../errors.ts'
+import { messageOf } from '../errors.ts'
 import type { BucketRows } from '../ledger/flush.ts'
+import { dayMilliseconds } from '../ledger/leaves.ts'
 import {
   openLeaf,
   openLeafTable,
@@ -112,8 +113,9 @@ export class OpenBuckets {
     for (const { keys } of this.buckets) keys.newestMax = newestMax
   }
 
-  keysOf(bucket: number): BucketKeys {
-    return this.buckets[bucket].keys
+  /** For the encoder; nothing where no leaf is ever opened, so that no row is looked at for it. */
+  keysOf(bucket: number): BucketKeys | undefined {
+    return this.options.rate === Infinity ? undefined : this.buckets[bucket].keys
   }
 
   /** What was to be written may not be what is there: rows of a flush, or a leaf. */
@@ -124,9 +126,7 @@ export class OpenBuckets {
   /** Seals every open leaf of a bucket, whoever opened it, and forgets it. */
   async seal(connection: Connection, bucket: number): Promise<void> {
     await sealBucket(connection, bucket)
-    const { keys } = this.buckets[bucket]
-    for (const leaf of [...keys.leaves]) this.forget(bucket, leaf)
-    keys.mustSeal = false
+    this.forgetAll(bucket)
   }
 
   /** Seals all that this worker may have opened, whether it remembers it or not. */
@@ -134,19 +134,17 @@ export class OpenBuckets {
     const buckets = new Set(held.map((partition) => bucketOf(partition, this.options.buckets)))
     for (const bucket of buckets) await this.seal(connection, bucket)
     // Of the others nothing is written any more.
-    for (const [bucket, { keys }] of this.buckets.entries()) {
-      for (const leaf of [...keys.leaves]) this.forget(bucket, leaf)
-    }
+    for (const bucket of this.buckets.keys()) this.forgetAll(bucket)
     this.doubtful = false
   }
 
   /** Seals the buckets of a flush whose rows PostgreSQL has to look up itself. */
   async sealWhereNeeded(connection: Connection, flush: readonly BucketRows[]): Promise<void> {
     for (const rows of flush) {
-      if (!rows.isOpen || !(rows.mayRepeat || this.keysOf(rows.bucket).mustSeal)) continue
-      const { bucket, mayRepeat } = rows
+      const { bucket, mayRepeat, isOpen } = rows
+      if (!isOpen || !(mayRepeat || this.buckets[bucket].keys.mustSeal)) continue
       this.options.logger.debug({ bucket, mayRepeat }, 'sealing before a flush')
-      await this.seal(connection, rows.bucket)
+      await this.seal(connection, bucket)
       rows.isOpen = false
     }
   }
@@ -224,7 +222,7 @@ export class OpenBuckets {
 
   /** Whether the bucket's open leaves are read too often to have more of them. */
   private async isRead(connection: Connection, bucket: number): Promise<boolean> {
-    for (const { table, openedAt } of this.keysOf(bucket).leaves) {
+    for (const { table, openedAt } of this.buckets[bucket].keys.leaves) {
       const seconds = (performance.now() - openedAt) / 1000
       const scans = await scansOf(connection, table)
       if (scans <= 1 + seconds * scansPerSecondMax) continue
@@ -251,8 +249,7 @@ export class OpenBuckets {
         await sealLeaf(connection, bucket, leaf.table)
       } catch (error) {
         state.sealNotBefore = performance.now() + refusedRestMs
-        if (reactionTo(error) === undefined) throw error
-        // Should the next attempt fail too, the claim after it will say so.
+        // Should this go on, the next claim of the bucket says so.
         logger.warn({ table: leaf.table, reason: messageOf(error) }, 'leaf not sealed yet')
         throw error
       }
@@ -260,6 +257,12 @@ export class OpenBuckets {
       logger.debug({ table: leaf.table, rows: leaf.keys.size, seconds }, 'leaf sealed')
       this.forget(bucket, leaf)
     })
+  }
+
+  private forgetAll(bucket: number): void {
+    const { keys } = this.buckets[bucket]
+    for (const leaf of keys.leaves) this.forget(bucket, leaf)
+    keys.mustSeal = false
   }
 
   private forget(bucket: number, leaf: OpenLeaf): void {
@@ -288,8 +291,6 @@ function isDone({ from, to, keys, openedAt }: OpenLeaf, { keys: { newest } }: Bu
   return newest >= to + graceMs || keys.isFull || overdue
 }
 
-const dayMs = 86_400_000
-
 /** Where the next leaf of a bucket begins and ends, in whole seconds of one day. */
 function nextSpan({ keys, rate, marginMs, coveredTo }: Bucket): IdSpan {
   const ceilSecond = (time: number): number => Math.ceil(time / 1000) * 1000
@@ -298,6 +299,6 @@ function nextSpan({ keys, rate, marginMs, coveredTo }: Bucket): IdSpan {
   // How much will come is known only after a first leaf.
   const wanted = isFirst ? 0 : ceilSecond((openLeafRows / rate) * 1000)
   const length = Math.min(spanMostMs, Math.max(spanLeastMs, wanted))
-  const dayEnd = (Math.floor(from / dayMs) + 1) * dayMs
+  const dayEnd = (Math.floor(from / dayMilliseconds) + 1) * dayMilliseconds
   return { from, to: Math.min(from + length, dayEnd) }
 }
