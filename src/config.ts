@@ -5,6 +5,7 @@
 
 import { availableParallelism, tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
+import { commands, type ProgramCommand } from './commands.ts'
 import {
   environmentName,
   flags,
@@ -61,7 +62,11 @@ export interface Config {
 }
 
 export type Command =
-  { kind: 'run'; config: Config } | { kind: 'help' } | { kind: 'version' } | { kind: 'licenses' }
+  | { kind: 'run'; config: Config }
+  | { kind: 'command'; command: ProgramCommand; argv: readonly string[] }
+  | { kind: 'help' }
+  | { kind: 'version' }
+  | { kind: 'licenses' }
 
 type Values = Partial<Record<FlagName, string>>
 type Environment = Readonly<Record<string, string | undefined>>
@@ -78,6 +83,8 @@ export function readConfig(
   argv: readonly string[] = process.argv.slice(2),
   environment: Environment = process.env,
 ): Command {
+  const command = argv.length > 0 ? commands[argv[0]] : undefined
+  if (command) return { kind: 'command', command, argv: argv.slice(1) }
   const given = readArguments(argv)
   if (given.help !== undefined) return { kind: 'help' }
   if (given.version !== undefined) return { kind: 'version' }

@@ -77,6 +77,7 @@ async function main(): Promise<void> {
   try {
     const command = readConfig()
     if (command.kind === 'run') await run(command.config)
+    else if (command.kind === 'command') process.exitCode = await command.command.run(command.argv)
     else process.stdout.write(`${textOf(command.kind)}\n`)
   } catch (error) {
     if (reactionTo(error) !== 'exit') throw error

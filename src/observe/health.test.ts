@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openapi, openapiRoute } from '../http/openapi.ts'
+import { openapi, openapiRoute } from '../openapi/document.ts'
 import { serve } from '../testing/served.ts'
 import { healthRoutes } from './health.ts'
 import { metrics } from './metrics.ts'

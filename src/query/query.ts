@@ -6,8 +6,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import type { Route } from '../http/http.ts'
-import { LedgerReader, type LedgerReaderOptions } from '../ledger/queries.ts'
-import { queryRoutes } from './routes.ts'
+import { ReadDatabases, type ReadDatabasesOptions } from '../ledger/read-databases.ts'
+import { accountRoutes } from './accounts.ts'
+import { entryRoutes } from './entries.ts'
 
 export interface Query {
   routes: Route[]
@@ -18,14 +19,14 @@ export interface Query {
 
 const watchIntervalMs = 2000
 
-export function openQuery(options: LedgerReaderOptions): Query {
-  const reader = new LedgerReader(options)
+export function openQuery(options: ReadDatabasesOptions): Query {
+  const databases = new ReadDatabases(options)
   const closing = new AbortController()
   let reason: string | undefined = 'the databases have not answered yet'
   const watch = async (): Promise<void> => {
     const { signal } = closing
     while (!signal.aborted) {
-      const found = await reader.check().then(() => undefined, messageOf)
+      const found = await databases.check().then(() => undefined, messageOf)
       if (found !== undefined && found !== reason) {
         options.logger.warn({ reason: found }, 'reads fail, retrying')
       }
@@ -35,12 +36,12 @@ export function openQuery(options: LedgerReaderOptions): Query {
   }
   const watching = watch()
   return {
-    routes: queryRoutes(reader),
+    routes: [...accountRoutes(databases), ...entryRoutes(databases)],
     unavailable: () => reason,
     close: async () => {
       closing.abort()
       await watching
-      await reader.close()
+      await databases.close()
     },
   }
 }

@@ -5,17 +5,18 @@ import { durableCheckpoints } from '../ledger/checkpoint.ts'
 import { commitFlush } from '../ledger/commit.ts'
 import type { Layout } from '../ledger/buckets.ts'
 import { databaseOf } from '../ledger/buckets.ts'
-import { LedgerReader } from '../ledger/queries.ts'
+import { ReadDatabases } from '../ledger/read-databases.ts'
 import { claimAll, createTestLedger, flushOf, withConnection } from '../testing/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
 import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
-import { queryRoutes } from './routes.ts'
+import { accountRoutes } from './accounts.ts'
+import { entryRoutes } from './entries.ts'
 
 const buckets = 4
 const logger = { warn: () => {} }
 const now = Date.now()
 let server: TestPostgres
-let reader: LedgerReader
+let databases: ReadDatabases
 const databaseUrls: string[] = []
 
 before(async () => {
@@ -30,11 +31,11 @@ before(async () => {
     databaseUrls.push(url)
     await fill(url, layout)
   }
-  reader = new LedgerReader({ databaseUrls, buckets, logger })
+  databases = new ReadDatabases({ databaseUrls, buckets, logger })
 })
 
 after(async () => {
-  await reader.close()
+  await databases.close()
   await server.stop()
 })
 
@@ -67,11 +68,10 @@ async function fill(url: string, layout: Layout): Promise<void> {
   })
 }
 
-async function get(path: string, reads = reader): Promise<HttpReply> {
+async function get(path: string, reads = databases): Promise<HttpReply> {
   const [pathname = '', search] = path.split('?')
   const suffix = '/transactions'
-  const [account, transactions] = queryRoutes(reads)
-  const route = pathname.endsWith(suffix) ? transactions : account
+  const [route] = pathname.endsWith(suffix) ? entryRoutes(reads) : accountRoutes(reads)
   const parameter = pathname.replace('/v1/accounts/', '').replace(suffix, '')
   assert(route)
   return route.handle({
@@ -204,7 +204,7 @@ test('databases that do not divide the accounts as told are no reason to deny an
     { databaseUrls: [first, second], buckets: 2 * buckets },
   ]
   for (const other of others) {
-    const misled = new LedgerReader({ ...other, logger })
+    const misled = new ReadDatabases({ ...other, logger })
     await assert.rejects(misled.check(), { code: 'LAYOUT_MISMATCH' })
     for (const accountId of accounts) {
       await assert.rejects(get(`/v1/accounts/${accountId}`, misled), { code: 'LAYOUT_MISMATCH' })
@@ -216,7 +216,7 @@ test('databases that do not divide the accounts as told are no reason to deny an
 })
 
 test('a database that is away is an error that passes', async () => {
-  const gone = new LedgerReader({
+  const gone = new ReadDatabases({
     databaseUrls: ['postgresql://a:b@127.0.0.1:1/c'],
     buckets,
     logger,

@@ -14,6 +14,7 @@ const mayImport: Rooms = {
   limits: ['record'],
   observe: ['errors', 'limits'],
   http: ['errors', 'limits', 'observe'],
+  openapi: ['http', 'limits'],
   postgres: ['artifact', 'bytes', 'errors', 'limits', 'observe'],
   log: ['bytes', 'errors', 'limits', 'observe', 'record'],
   ledger: ['artifact', 'bytes', 'errors', 'limits', 'observe', 'postgres', 'record'],
@@ -32,11 +33,11 @@ const mayImport: Rooms = {
   ],
   flags: ['errors', 'limits', 'record'],
   'data-dir': ['errors', 'flags'],
-  config: ['errors', 'flags', 'limits', 'observe', 'record'],
+  config: ['commands', 'errors', 'flags', 'limits', 'observe', 'record'],
 }
 
 /** Rooms that put the others together. */
-const composes = ['main', 'program', 'banner']
+const composes = ['main', 'program', 'banner', 'commands']
 
 /**
  * Files every room may import, wherever they stand: each is a list of names or shapes and does

@@ -1,0 +1,14 @@
+// What the program does besides serving: words that stand before the flags.
+// In:  the word, and the arguments behind it.
+// Out: the exit code, once it is done.
+// Absent: what a command does (commands/NAME.ts, loaded only when asked for).
+
+/** A command reads its own arguments, and says on standard error what is wrong with them. */
+export interface ProgramCommand {
+  /** One line for --help. */
+  summary: string
+  /** Resolves to the exit code: 0 done, 1 not, 2 for arguments that cannot work. */
+  run(argv: readonly string[]): Promise<number>
+}
+
+export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {}
