@@ -259,7 +259,7 @@ export class Applier {
     let slices = 0
     let ringEnd = 0
     encoder.begin()
-    this.open.beginFlush()
+    this.open.beginFlush((bucket) => this.repeats.expected(bucket))
     this.queue.visit((numbers, at) => {
       const partition = numbers[at + slice.partition]
       const offset = numbers[at + slice.offset]
@@ -280,10 +280,7 @@ export class Applier {
       return undefined
     }
     const steps = [...ends].map(([partition, to]) => held.step(partition, to)).filter((s) => !!s)
-    const buckets = encoder.finish(
-      (bucket) => this.repeats.expected(bucket),
-      (bucket) => this.open.keysOf(bucket),
-    )
+    const buckets = encoder.finish((bucket) => this.open.keysOf(bucket))
     const flush = { steps, buckets, quarantined }
     return { flush, steps, slices, ringEnd, timestamps, repeats: encoder.repeats }
   }
@@ -327,7 +324,7 @@ export class Applier {
     this.inFlight = []
     this.held.advance(prepared.steps)
     this.queue.drop(prepared.slices)
-    this.repeats.saw(prepared.flush.buckets, outcome.mergedBuckets)
+    this.repeats.saw(prepared.flush.buckets, outcome.repeatingBuckets)
     const positions = prepared.steps.flatMap(({ partition, to }) => {
       return [partition, to, prepared.timestamps.get(partition) ?? 0]
     })
@@ -340,7 +337,10 @@ export class Applier {
       conflicts: outcome.conflicts,
       quarantined: prepared.flush.quarantined.length,
       mergedBuckets: outcome.mergedBuckets.length,
-      rows: prepared.flush.buckets.reduce((rows, bucket) => rows + bucket.rows, 0),
+      rows: prepared.flush.buckets.reduce(
+        (sum, { rows, doubtful }) => sum + rows + doubtful.rows,
+        0,
+      ),
       seconds: (performance.now() - started) / 1000,
     })
     await this.open.turn(connection, prepared.flush.buckets, (partitions) =>
@@ -357,8 +357,9 @@ export class Applier {
       await this.open.sealWhereNeeded(connection, flush.buckets)
       const outcome = await commitFlush(connection, flush)
       if (outcome.kind !== 'unsealed') return outcome
+      await this.open.seal(connection, outcome.bucket)
       for (const rows of flush.buckets) {
-        if (rows.bucket === outcome.bucket) rows.mayRepeat = true
+        if (rows.bucket === outcome.bucket) rows.isOpen = false
       }
     }
   }

@@ -209,7 +209,8 @@ test('a flush with keys that could not be remembered seals first', async () => {
     const keys = buckets.keysOf(1)
     assert(keys)
     keys.mustSeal = true
-    const rows = { bucket: 1, copy: new Uint8Array(), rows: 0, mayRepeat: false, isOpen: true }
+    const none = { copy: new Uint8Array(), rows: 0 }
+    const rows = { bucket: 1, ...none, doubtful: none, isOpen: true }
     await buckets.sealWhereNeeded(connection, [rows])
     assert.deepEqual(await openLeaves(), [])
     assert.equal(rows.isOpen, false)
