@@ -72,7 +72,11 @@ export class Applier {
     this.options = options
     this.encoder = new RowEncoder(options.ring, options.buckets)
     this.repeats = new RepeatWatch(options.buckets)
-    this.open = new OpenBuckets({ ...options, rate: options.openLeafRate })
+    this.open = new OpenBuckets({
+      ...options,
+      rate: options.openLeafRate,
+      onLeaves: (change) => options.post({ kind: 'leaves', ...change }),
+    })
     this.ring = new Uint8Array(options.ring)
   }
 

@@ -34,6 +34,8 @@ export interface OpenBucketsOptions {
   /** Rows a second of a bucket from which its key is built afterwards; Infinity for never. */
   rate: number
   logger: Logger
+  /** Told when the number of open leaves changes, and of each seal that failed. */
+  onLeaves(change: { open: number; failedSeals: number }): void
 }
 
 interface Bucket {
@@ -232,6 +234,7 @@ export class OpenBuckets {
     state.marginMs = marginLeastMs
     state.coveredTo = span.to
     state.keys.leaves.push({ ...span, table, keys: this.spareSet(), openedAt: performance.now() })
+    this.report()
   }
 
   /** Whether the bucket's open leaves are read too often to have more of them. */
@@ -263,6 +266,7 @@ export class OpenBuckets {
         await sealLeaf(connection, bucket, leaf.table)
       } catch (error) {
         state.sealNotBefore = performance.now() + refusedRestMs
+        this.report(1)
         // Should this go on, the next claim of the bucket says so.
         logger.warn({ table: leaf.table, reason: messageOf(error) }, 'leaf not sealed yet')
         throw error
@@ -284,6 +288,12 @@ export class OpenBuckets {
     if (!keys.leaves.includes(leaf)) return
     keys.leaves = keys.leaves.filter((one) => one !== leaf)
     this.giveBack(leaf.keys)
+    this.report()
+  }
+
+  private report(failedSeals = 0): void {
+    const open = this.buckets.reduce((sum, { keys }) => sum + keys.leaves.length, 0)
+    this.options.onLeaves({ open, failedSeals })
   }
 
   private spareSet(): KeySet {
