@@ -118,8 +118,8 @@ type RowCounts = MergeCounts & { mergedBuckets: number[]; repeatingBuckets: numb
 /**
  * What is taken for new goes straight into its table behind a savepoint, so that a key which is
  * there already sends only this bucket the slow way; what is doubtful goes that way at once, after
- * it. The savepoint travels with the COPY and costs nothing measurable (bench/copy.mjs). Returns the
- * number of a bucket that must be sealed first.
+ * it. The savepoint travels with the COPY and costs nothing measurable (bench/copy.mjs). Returns
+ * the number of a bucket that must be sealed first.
  */
 async function writeBuckets(
   connection: Connection,

@@ -167,8 +167,8 @@ export class RowEncoder {
   /**
    * Writes those of order[from..to) as rows that are taken for new, and moves the doubtful others
    * to the front: one with the key of the entry before it and another amount, or with a key that
-   * may have been written before. An entry equal to the one before it in all three fields is left out:
-   * the first in log order stands.
+   * may have been written before. An entry equal to the one before it in all three fields is left
+   * out: the first in log order stands.
    */
   private writeFresh(
     from: number,
