@@ -3,7 +3,7 @@
 // Out: which of them may be in the ledger already.
 // Absent: certainty: PostgreSQL looks the doubtful ones up, and says so of any other.
 
-import { KeySet } from './key-set.ts'
+import type { KeySet } from './key-set.ts'
 
 /*
  * Repetitions have ids that were seen before. So an id newer than all that were seen when we began
