@@ -70,15 +70,29 @@ async function moveCheckpoints(
   const results = await connection.script(`
     BEGIN;
     SET LOCAL synchronous_commit = off;
-    UPDATE ledger.checkpoints AS c SET next_offset = s.target, updated_at = now()
+    UPDATE ledger.checkpoints AS c SET next_offset = s.target, updated_at = now(),
+      last_created_at = coalesce(
+        timestamptz '2000-01-01 00:00+00' + s.created * interval '1 microsecond',
+        c.last_created_at)
     FROM unnest(
       ${arrayLiteral(partitions)}::int[],
       ${arrayLiteral(steps.map(({ from }) => from))}::bigint[],
       ${arrayLiteral(steps.map(({ to }) => to))}::bigint[],
-      ${arrayLiteral(steps.map(({ epoch }) => epoch))}::bigint[]
-    ) AS s (partition, source, target, epoch)
+      ${arrayLiteral(steps.map(({ epoch }) => epoch))}::bigint[],
+      ${createdLiteral(steps)}::float8[]
+    ) AS s (partition, source, target, epoch, created)
     WHERE c.partition = s.partition AND c.next_offset = s.source AND c.epoch = s.epoch`)
   return results[2]?.count === steps.length
+}
+
+/** Doubles, since that is what they were computed with. */
+function createdLiteral(steps: readonly CheckpointStep[]): string {
+  const all = steps.map(({ createdAt }) => {
+    if (createdAt === undefined) return 'NULL'
+    assert(Number.isInteger(createdAt), `${createdAt}`)
+    return String(createdAt)
+  })
+  return `'{${all.join(',')}}'`
 }
 
 /** One statement a record, since each may hold a megabyte. */

@@ -255,6 +255,7 @@ export class Applier {
     const { encoder, held } = this
     const ends = new Map<number, number>()
     const timestamps = new Map<number, number>()
+    const created = new Map<number, number>()
     const quarantined: QuarantinedRecord[] = []
     let slices = 0
     let ringEnd = 0
@@ -264,7 +265,7 @@ export class Applier {
       const partition = numbers[at + slice.partition]
       const offset = numbers[at + slice.offset]
       const wanted = held.wants(partition, numbers[at + slice.generation], offset)
-      if (wanted && !this.add(numbers, at, quarantined)) return false
+      if (wanted && !this.add(numbers, at, quarantined, created)) return false
       if (wanted) {
         ends.set(partition, offset + 1)
         timestamps.set(partition, numbers[at + slice.timestamp])
@@ -279,7 +280,9 @@ export class Applier {
       this.options.post({ kind: 'released', ringEnd })
       return undefined
     }
-    const steps = [...ends].map(([partition, to]) => held.step(partition, to)).filter((s) => !!s)
+    const steps = [...ends]
+      .map(([partition, to]) => held.step(partition, to, created.get(partition)))
+      .filter((step) => step !== undefined)
     const buckets = encoder.finish(
       (bucket) => this.repeats.expected(bucket),
       (bucket) => this.open.keysOf(bucket),
@@ -290,8 +293,14 @@ export class Applier {
 
   /**
    * Adds a record to the flush, or to its quarantine; false when it must wait for the next flush.
+   * `created` has when the rows of each partition's last record in this flush were created.
    */
-  private add(numbers: Float64Array, at: number, quarantined: QuarantinedRecord[]): boolean {
+  private add(
+    numbers: Float64Array,
+    at: number,
+    quarantined: QuarantinedRecord[],
+    created: Map<number, number>,
+  ): boolean {
     const length = numbers[at + slice.length]
     const hasRoom = this.encoder.hasRoomFor(length)
     if (!hasRoom && this.encoder.count > 0) return false
@@ -299,11 +308,13 @@ export class Applier {
     const partition = numbers[at + slice.partition]
     const timestamp = numbers[at + slice.timestamp]
     const start = numbers[at + slice.start]
+    const previous = created.get(partition) ?? this.held.createdAt(partition)
     const added = hasRoom
-      ? this.encoder.add(partition, timestamp, start, length)
+      ? this.encoder.add(partition, timestamp, start, length, previous)
       : { position: 0, expected: `at most ${flushBytesMax} bytes`, found: `${length}` }
     if (typeof added === 'number') {
       numbers[at + slice.length] = added
+      created.set(partition, this.encoder.created)
     } else {
       const bytes = Buffer.from(this.ring.slice(start, start + length))
       const offset = numbers[at + slice.offset]
