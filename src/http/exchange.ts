@@ -61,10 +61,10 @@ const noBody = new Uint8Array(0)
 const noHeaders: Readonly<Record<string, string>> = {}
 
 /*
- * An exchange is receiving, then handling, then perhaps streaming, then over. It is over as soon as `native` is undefined,
- * and that happens in leave() alone: on the end of the reply, or when the client goes away. uWebSockets.js
- * throws when its object is touched after either, so everything that comes late (a chunk, a
- * deadline, a handler's reply) asks `native` first.
+ * An exchange is receiving, then handling, then perhaps streaming, then over. It is over as soon as
+ * `native` is undefined, and that happens in leave() alone: when the reply is written, or when the
+ * client goes away. uWebSockets.js throws when its object is touched after either, so everything
+ * that comes late (a chunk, a deadline, a handler's reply) asks `native` first.
  */
 export class Exchange implements HttpRequest {
   readonly method: string
@@ -278,8 +278,8 @@ export class Exchange implements HttpRequest {
   }
 
   /**
-   * The connection is always kept: asked to close it, uWebSockets.js writes that header where it is,
-   * at the end of the body. A server that stops closes all of them when it is done.
+   * The connection is always kept: asked to close it, uWebSockets.js writes that header where it
+   * is, at the end of the body. A server that stops closes all of them when it is done.
    */
   private async writeStream(reply: HttpReply, body: Stream): Promise<void> {
     if (this.method === 'HEAD') {

@@ -48,10 +48,10 @@ export interface KeptBody {
 /**
  * A body that is made while it is sent, in chunks of some ten kilobytes.
  *
- * Nothing is asked of it before it is needed, and nothing at all for HEAD or when the server has too
- * many streams (503): so it must take nothing before its first chunk is asked for. The head of the
- * reply leaves with the first chunk, so an error thrown before that is answered as one of `handle`
- * is. Later ones cut the connection, lest half be taken for the whole.
+ * Nothing is asked of it before it is needed, and nothing at all for HEAD or when the server has
+ * too many streams (503): so it must take nothing before its first chunk is asked for. The head of
+ * the reply leaves with the first chunk, so an error thrown before that is answered as one of
+ * `handle` is. Later ones cut the connection, lest half be taken for the whole.
  *
  * When the client goes away, or takes nothing for too long, the request's signal is aborted and
  * `return()` called, even while a chunk is awaited.
@@ -68,7 +68,7 @@ export interface HttpReply {
   /** '' where there is no body. */
   contentType: string
   /**
-   * What is asked for chunks is sent while it is made, as fast as the client takes it: see `Stream`.
+   * A stream is sent while it is made, as fast as the client takes it.
    */
   body: string | Uint8Array | Stream
   /** Of a stream whose reader goes on elsewhere: it is ended, in order, when the server stops. */
