@@ -96,6 +96,15 @@ export const copyTrailerBytes = 2
 export const timestampMin = -62_135_596_800_000
 export const timestampMax = 8_640_000_000_000_000
 
+/** Default of `--query-connections`: reads at once, for each server. */
+export const queryConnectionsDefault = 8
+
+/** Reads that may wait for a connection to a server; the next one is answered 503. */
+export const queryWaitingMax = 256
+
+/** How long a read may wait for its turn, and again for a new connection. */
+export const queryWaitSeconds = 3
+
 /** Most quarantined records in one flush; their bytes are kept whole in the table. */
 export const flushQuarantineMax = 64
 

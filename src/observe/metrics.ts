@@ -77,4 +77,9 @@ export const metrics = {
   lagSeconds: gauge('lag_seconds', 'Age of the oldest record not committed to PostgreSQL.', [
     'partition',
   ]),
+  readServerUp: gauge('read_server_up', 'Whether a server that reads go to answers.', ['server']),
+  readServerLag: gauge('read_server_lag_seconds', 'How far a replica is behind its primary.', [
+    'server',
+  ]),
+  readFailovers: counter('read_failovers_total', 'Reads sent to a second server.'),
 }
