@@ -33,6 +33,18 @@ export const decodeBodyBytesMin = 64 * kibibyte
 /** Most bodies that wait for a decode thread: as many of the smallest as may be under way. */
 export const decodeQueueMax = inflightBytesMax / decodeBodyBytesMin
 
+/** Most replies that are streamed at a time; past it, 503. */
+export const streamsMax = 256
+
+/** Most bytes of a stream handed to the HTTP server at once: what a slow client makes it hold. */
+export const streamPieceBytes = 64 * kibibyte
+
+/**
+ * A client that takes none of a piece for so long is cut. uWebSockets.js does so itself after 8 to
+ * 12 s, so longer would mean nothing.
+ */
+export const streamStallMs = 8_000
+
 /** A partition's slab is cut into a record when the next entry would not fit. */
 export const slabBytes = 64 * kibibyte
 
@@ -109,4 +121,5 @@ assert(
   partitionCount * slabBytes * 2 <= inflightBytesMax,
   'every slab may be full and replaced at once',
 )
+assert(streamsMax * streamPieceBytes <= inflightBytesMax, 'streams hold no more than bodies do')
 assert(requestItemsMax * entryBytes <= inflightBytesMax)

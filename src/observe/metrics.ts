@@ -37,6 +37,7 @@ export const metrics = {
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
     registers: [registry],
   }),
+  streams: gauge('http_streams', 'Replies that are being made while they are sent.'),
   inflightBytes: gauge(
     'ingress_inflight_bytes',
     'Body and slab bytes of requests not answered yet.',
