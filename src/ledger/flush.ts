@@ -16,6 +16,15 @@ export interface CheckpointStep {
    * UTC; absent where no record of the flush has rows. Later than that of any record before `from`.
    */
   createdAt?: number
+  /** The last pause of a second or more before one of these records, if there is one. */
+  pause?: Pause
+}
+
+/** No rows of a partition were created between these, in microseconds since 2000-01-01 UTC. */
+export interface Pause {
+  /** When its rows before were, or -Infinity. */
+  from: number
+  to: number
 }
 
 /** The rows of one bucket, sorted by (account_id, id), log order kept among equals. */

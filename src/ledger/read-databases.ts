@@ -15,6 +15,8 @@ export interface ReadDatabase {
   readonly databaseIndex: number
   /** Rows of one SELECT. Values can only be inlined, so the caller must have validated them. */
   read<Row>(select: string): Promise<Row[]>
+  /** Rows of each SELECT, all as of one instant. */
+  snapshot(selects: readonly string[]): Promise<unknown[][]>
 }
 
 export class ReadDatabases {
@@ -32,14 +34,17 @@ export class ReadDatabases {
     return new ReadDatabases(this.#servers, signal)
   }
 
+  get buckets(): number {
+    return this.#servers.buckets
+  }
+
   get states(): ServerState[] {
     return this.#servers.states
   }
 
   /** Rejects with why a part of the ledger cannot be read, or is not the one to read. */
   async check(): Promise<void> {
-    const reason = await this.#servers.look()
-    if (reason !== undefined) throw reason
+    await this.#servers.check()
   }
 
   async close(): Promise<void> {
@@ -70,9 +75,13 @@ export class ReadDatabases {
 
   #database(databaseIndex: number): ReadDatabase {
     const options = { signal: this.#signal }
-    const read = <Row>(select: string): Promise<Row[]> =>
-      this.#servers.read<Row>(databaseIndex, select, options)
-    return { databaseIndex, read }
+    const snapshot = (selects: readonly string[]): Promise<unknown[][]> =>
+      this.#servers.snapshot(databaseIndex, selects, options)
+    const read = async <Row>(select: string): Promise<Row[]> => {
+      const [rows] = await snapshot([select])
+      return rows as Row[]
+    }
+    return { databaseIndex, read, snapshot }
   }
 }
 

@@ -9,6 +9,7 @@ import type { Route } from '../http/http.ts'
 import { ReadDatabases } from '../ledger/read-databases.ts'
 import type { ReadServersOptions } from '../ledger/read-servers.ts'
 import { accountRoutes } from './accounts.ts'
+import { changesRoutes } from './changes.ts'
 import { entryRoutes } from './entries.ts'
 
 export interface Query {
@@ -44,7 +45,7 @@ export function openQuery(options: ReadServersOptions): Query {
     databases.states.flatMap(({ reason: why }) => (why === undefined ? [] : [why]))
   const watching = watch()
   return {
-    routes: [...accountRoutes(databases), ...entryRoutes(databases)],
+    routes: [...accountRoutes(databases), ...entryRoutes(databases), ...changesRoutes(databases)],
     unavailable: () => reason,
     remarks,
     close: async () => {

@@ -12,6 +12,7 @@ import type {
   CheckpointStep,
   Flush,
   FlushOutcome,
+  Pause,
   QuarantinedRecord,
 } from '../ledger/flush.ts'
 import { flushQuarantineMax, flushRowsMax, timestampMax, timestampMin } from '../limits.ts'
@@ -42,6 +43,15 @@ interface Prepared {
   timestamps: Map<number, number>
   repeats: number
 }
+
+/** When the rows of a partition in a flush were created. */
+interface Created {
+  createdAt: number
+  pause?: Pause
+}
+
+/** From when on a partition without records has paused. */
+const pauseMicroseconds = 1_000_000
 
 const flushBytesMax = flushRowsMax * entryBytes
 const retryLeastMs = 50
@@ -255,7 +265,7 @@ export class Applier {
     const { encoder, held } = this
     const ends = new Map<number, number>()
     const timestamps = new Map<number, number>()
-    const created = new Map<number, number>()
+    const created = new Map<number, Created>()
     const quarantined: QuarantinedRecord[] = []
     let slices = 0
     let ringEnd = 0
@@ -299,7 +309,7 @@ export class Applier {
     numbers: Float64Array,
     at: number,
     quarantined: QuarantinedRecord[],
-    created: Map<number, number>,
+    created: Map<number, Created>,
   ): boolean {
     const length = numbers[at + slice.length]
     const hasRoom = this.encoder.hasRoomFor(length)
@@ -308,13 +318,21 @@ export class Applier {
     const partition = numbers[at + slice.partition]
     const timestamp = numbers[at + slice.timestamp]
     const start = numbers[at + slice.start]
-    const previous = created.get(partition) ?? this.held.createdAt(partition)
+    const before = created.get(partition)
+    const previous = before?.createdAt ?? this.held.createdAt(partition)
     const added = hasRoom
       ? this.encoder.add(partition, timestamp, start, length, previous)
       : { position: 0, expected: `at most ${flushBytesMax} bytes`, found: `${length}` }
     if (typeof added === 'number') {
       numbers[at + slice.length] = added
-      created.set(partition, this.encoder.created)
+      const createdAt = this.encoder.created
+      if (createdAt - previous >= pauseMicroseconds) {
+        created.set(partition, { createdAt, pause: { from: previous, to: createdAt } })
+      } else if (before) {
+        before.createdAt = createdAt
+      } else {
+        created.set(partition, { createdAt })
+      }
     } else {
       const bytes = Buffer.from(this.ring.slice(start, start + length))
       const offset = numbers[at + slice.offset]

@@ -4,7 +4,7 @@
 // Out: the position of each partition; what must be read again; what was lost to another owner.
 // Absent: SQL, messages.
 
-import type { Checkpoint, CheckpointStep } from '../ledger/flush.ts'
+import type { Checkpoint, CheckpointStep, Pause } from '../ledger/flush.ts'
 import type { HeldPartition } from '../ledger/open-leaves.ts'
 import type { Position } from './protocol.ts'
 
@@ -71,11 +71,13 @@ export class HeldPartitions {
    * The move of a partition to `to`, as the compare-and-set will check it. `createdAt` is that of
    * the last record with rows in between, where there is one.
    */
-  step(partition: number, to: number, createdAt?: number): CheckpointStep | undefined {
+  step(
+    partition: number,
+    to: number,
+    created: { createdAt?: number; pause?: Pause } = {},
+  ): CheckpointStep | undefined {
     const held = this.held.get(partition)
-    if (!held) return undefined
-    const step = { partition, from: held.position, to, epoch: held.epoch }
-    return createdAt === undefined ? step : { ...step, createdAt }
+    return held && { partition, from: held.position, to, epoch: held.epoch, ...created }
   }
 
   /** Records a committed move. A partition revoked meanwhile stays revoked. */

@@ -1,7 +1,13 @@
 -- The records of a partition get strictly later times one after the other, so that what was
 -- committed can be read in order (GET /v1/changes).
 
-ALTER TABLE ledger.checkpoints ADD COLUMN last_created_at timestamptz;
+ALTER TABLE ledger.checkpoints
+  ADD COLUMN last_created_at timestamptz,
+  ADD COLUMN pause_from timestamptz,
+  ADD COLUMN pause_to timestamptz;
+COMMENT ON COLUMN ledger.checkpoints.pause_to IS
+  'The partition has no rows created after pause_from and before this: its last pause of a second '
+  'or more. Whoever has all rows up to pause_from need not look for any in between.';
 COMMENT ON COLUMN ledger.checkpoints.last_created_at IS
   'When the rows of the last record before next_offset were created. All rows of the partition that '
   'are this old or older are in the tables, and every row to come is younger.';
