@@ -14,6 +14,7 @@ import { Backlog } from './ingress/backlog.ts'
 import { openIngress, type Ingress } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
 import { openKafkaLog } from './log/kafka.ts'
+import type { ReadServersOptions } from './ledger/read-servers.ts'
 import type { Log } from './log/log.ts'
 import { healthRoutes } from './observe/health.ts'
 import type { Logger } from './observe/logger.ts'
@@ -83,9 +84,7 @@ async function start(
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
   if (!config.migrateOnly) await assertAddressFree(config.listen)
-  if (config.brokers === undefined || config.databaseUrls.length === 0) {
-    prepareDataDir(config.dataDir)
-  }
+  if (ownsData(config)) prepareDataDir(config.dataDir)
   // The embedded log comes first: its lock keeps a second process away from everything else in the
   // data directory.
   if (needsLog) parts.log = await openLog(config, logger)
@@ -106,7 +105,7 @@ async function start(
   if (log && wants('ingress')) {
     parts.ingress = await openIngress({ ...config, log, doubt, budget, backlog, logger })
   }
-  if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
+  if (wants('query')) parts.query = openQuery(queryOptions(config, databaseUrls, logger))
   const onCommitted = (partition: number, next: number): void => backlog?.advance(partition, next)
   const workers =
     log && wants('worker')
@@ -118,6 +117,28 @@ async function start(
   const lag = workers && (() => ({ records: workers.lagRecords, seconds: workers.lagSeconds }))
   parts.stopReport = await startReport({ logger, lag })
   announce(config, logger, parts)
+}
+
+/** Whether there may be files of this process in its data directory: not where it only reads. */
+function ownsData({ brokers, databaseUrls, roles, migrateOnly }: Config): boolean {
+  const onlyReads = roles.size === 1 && roles.has('query') && !migrateOnly
+  return !onlyReads && (brokers === undefined || databaseUrls.length === 0)
+}
+
+function queryOptions(
+  config: Config,
+  databaseUrls: readonly string[],
+  logger: Logger,
+): ReadServersOptions {
+  return {
+    databaseUrls,
+    replicaUrls: config.readUrls,
+    buckets: config.buckets,
+    replicaLagSecondsMax: config.replicaLagSeconds,
+    connectionsMax: config.queryConnections,
+    statementSeconds: config.queryTimeoutSeconds,
+    logger,
+  }
 }
 
 /** The HTTP server, with the routes of the parts that there are. */
@@ -132,12 +153,12 @@ function serve(
     () => log?.unavailable(),
     () => workers?.reasons().join('; ') || undefined,
     // Where there are workers, they say the same of the same databases.
-    () => (workers ? undefined : query?.unavailable()),
+    () => (workers && config.readUrls.length === 0 ? undefined : query?.unavailable()),
   ]
   return startHttpServer({
     listen: config.listen,
     routes: [
-      ...healthRoutes(probes),
+      ...healthRoutes(probes, () => query?.remarks() ?? []),
       openapiRoute,
       ...(ingress?.routes ?? []),
       ...(query?.routes ?? []),
@@ -178,8 +199,8 @@ async function openDatabases(
   logger: Logger,
   parts: Parts,
 ): Promise<readonly string[]> {
-  const needsDatabase =
-    config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
+  const readsPrimary = config.roles.has('query') && config.readUrls.length === 0
+  const needsDatabase = config.roles.has('worker') || readsPrimary || config.migrateOnly
   if (config.databaseUrls.length > 0 || !needsDatabase) return config.databaseUrls
   const directory = join(config.dataDir, 'postgres')
   parts.postgres = await startEmbeddedPostgres({ directory, logger })
@@ -189,11 +210,11 @@ async function openDatabases(
 function announce(config: Config, logger: Logger, parts: Parts): void {
   const { server, postgres } = parts
   if (!server) return
-  const ownsData = config.brokers === undefined || postgres !== undefined
+  const keepsData = postgres !== undefined || (config.brokers === undefined && ownsData(config))
   logger.info(
     {
       listen: server.address,
-      ...(ownsData ? { dataDir: config.dataDir } : {}),
+      ...(keepsData ? { dataDir: config.dataDir } : {}),
       // The embedded server listens on loopback only, and its password is in the data directory.
       databaseUrl: postgres?.url ?? config.databaseUrls.map(maskUrl).join(','),
       ...(postgres ? { postgresPid: postgres.pid } : {}),
@@ -206,7 +227,7 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
     listen: server.address,
     postsBatches: parts.ingress !== undefined,
     readsAccounts: parts.query !== undefined,
-    dataDir: ownsData ? config.dataDir : undefined,
+    dataDir: keepsData ? config.dataDir : undefined,
     databaseUrl: postgres?.url,
   }
   process.stdout.write(`${bannerText(place)}\n`)

@@ -1,43 +1,53 @@
 // The query role: its routes, and the connections they read through.
-// In:  databases, in the order that divides the buckets.
+// In:  servers: primaries, in the order that divides the buckets, and replicas.
 // Out: routes for the HTTP server.
 // Absent: writing. A database that is away fails reads, not the start.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import type { Route } from '../http/http.ts'
-import { ReadDatabases, type ReadDatabasesOptions } from '../ledger/read-databases.ts'
+import { ReadDatabases } from '../ledger/read-databases.ts'
+import type { ReadServersOptions } from '../ledger/read-servers.ts'
 import { accountRoutes } from './accounts.ts'
+import { changesRoutes } from './changes.ts'
 import { entryRoutes } from './entries.ts'
 
 export interface Query {
   routes: Route[]
   /** Why reads fail now; undefined when they do not. Looked at every two seconds. */
   unavailable(): string | undefined
+  /** What is not as it should be with the servers, though reads may go on. */
+  remarks(): string[]
   close(): Promise<void>
 }
 
 const watchIntervalMs = 2000
 
-export function openQuery(options: ReadDatabasesOptions): Query {
+export function openQuery(options: ReadServersOptions): Query {
   const databases = new ReadDatabases(options)
   const closing = new AbortController()
   let reason: string | undefined = 'the databases have not answered yet'
   const watch = async (): Promise<void> => {
     const { signal } = closing
+    let said = ''
     while (!signal.aborted) {
-      const found = await databases.check().then(() => undefined, messageOf)
-      if (found !== undefined && found !== reason) {
-        options.logger.warn({ reason: found }, 'reads fail, retrying')
+      reason = await databases.check().then(() => undefined, messageOf)
+      const standings = databases.states.map(({ standing }) => standing).join()
+      if (standings !== said && !signal.aborted) {
+        said = standings
+        if (reason !== undefined) options.logger.warn({ reason }, 'reads fail, retrying')
+        else if (remarks().length > 0) options.logger.warn({ servers: remarks() }, 'reads go on')
       }
-      reason = found
       await delay(watchIntervalMs, undefined, { signal }).catch(() => undefined)
     }
   }
+  const remarks = (): string[] =>
+    databases.states.flatMap(({ reason: why }) => (why === undefined ? [] : [why]))
   const watching = watch()
   return {
-    routes: [...accountRoutes(databases), ...entryRoutes(databases)],
+    routes: [...accountRoutes(databases), ...entryRoutes(databases), ...changesRoutes(databases)],
     unavailable: () => reason,
+    remarks,
     close: async () => {
       closing.abort()
       await watching
