@@ -9,7 +9,10 @@ import type { Route } from '../http/http.ts'
 import { ReadDatabases } from '../ledger/read-databases.ts'
 import type { ReadServersOptions } from '../ledger/read-servers.ts'
 import { accountRoutes } from './accounts.ts'
+import { conflictRoutes } from './conflicts.ts'
 import { entryRoutes } from './entries.ts'
+import { quarantineRoutes } from './quarantine.ts'
+import { transferRoutes } from './transfers.ts'
 
 export interface Query {
   routes: Route[]
@@ -44,7 +47,13 @@ export function openQuery(options: ReadServersOptions): Query {
     databases.states.flatMap(({ reason: why }) => (why === undefined ? [] : [why]))
   const watching = watch()
   return {
-    routes: [...accountRoutes(databases), ...entryRoutes(databases)],
+    routes: [
+      ...accountRoutes(databases),
+      ...entryRoutes(databases),
+      ...transferRoutes(databases),
+      ...conflictRoutes(databases),
+      ...quarantineRoutes(databases),
+    ],
     unavailable: () => reason,
     remarks,
     close: async () => {
