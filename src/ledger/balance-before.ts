@@ -5,7 +5,7 @@
 
 import { uuidLiteral } from './read-databases.ts'
 
-/** The exact sum of the account's entries whose ids are below, as numeric; 0 where there are none. */
+/** The exact sum of the account's entries with lower ids, as numeric; 0 where there are none. */
 export function balanceBeforeSql(accountId: Uint8Array, id: string): string {
   return `(SELECT coalesce(sum(amount), 0) FROM ledger.transactions
     WHERE account_id = ${uuidLiteral(accountId)} AND id < ${id})`

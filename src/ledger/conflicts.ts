@@ -54,7 +54,8 @@ export function conflictsPage(
 ): Promise<Conflict[]> {
   const { accountId, from, to, isAscending, past, limit } = page
   const direction = isAscending ? 'ASC' : 'DESC'
-  const columns = ['detected_at', 'account_id', 'id', 'amount']
+  // Of the table: a bare name in ORDER BY would be the text of the same name that is selected.
+  const columns = ['c.detected_at', 'c.account_id', 'c.id', 'c.amount']
   const conditions = [
     'true',
     ...(accountId ? [`account_id = ${uuidLiteral(accountId)}`] : []),
@@ -68,7 +69,7 @@ export function conflictsPage(
     SELECT ${keyText} AS key, account_id AS "accountId", id, amount::text,
       recorded_amount::text AS "recordedAmount", ${utc('created_at')} AS "createdAt",
       ${utc('detected_at')} AS "detectedAt"
-    FROM ledger.conflicts WHERE ${conditions.join(' AND ')}
+    FROM ledger.conflicts c WHERE ${conditions.join(' AND ')}
     ORDER BY ${columns.map((column) => `${column} ${direction}`).join(', ')} LIMIT ${limit}`
   if (accountId === undefined) return mergedRows(databases, select, limit, isAscending)
   return databases.poolOf(accountId).then((own: ReadDatabase) => own.read<Conflict>(select))

@@ -57,8 +57,9 @@ export async function accountEntries(
     SELECT id, amount::text, ${utc('created_at')} AS "createdAt", ${before} AS before
     FROM page ORDER BY id ${isAscending ? 'ASC' : 'DESC'}`)
   const entries = rows.map(({ id, amount, createdAt }): AccountEntry => ({ id, amount, createdAt }))
-  const [{ before: balance = null } = {}] = rows
-  if (balance !== null) addBalances(isAscending ? entries : entries.toReversed(), balance)
+  const balance = rows.at(0)?.before
+  if (typeof balance === 'string')
+    addBalances(isAscending ? entries : entries.toReversed(), balance)
   const hasMore = entries.length > limit
   const shown = entries.slice(0, limit)
   return { entries: isBackward ? shown.reverse() : shown, hasMore }

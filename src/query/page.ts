@@ -54,7 +54,7 @@ function linkTo({ path, query }: HttpRequest, relation: string, cursor: string |
   const parameters = new URLSearchParams(query)
   parameters.delete('cursor')
   if (cursor !== undefined) parameters.set('cursor', cursor)
-  const search = parameters.size === 0 ? '' : `?${parameters}`
+  const search = parameters.size === 0 ? '' : `?${parameters.toString()}`
   return `<${path}${search}>; rel="${relation}"`
 }
 

@@ -95,13 +95,13 @@ const expected: Shown[] = entries
 async function page(path: string): Promise<Page> {
   const reply = await askWhole(routes, path)
   assert.equal(reply.status, 200, String(reply.body))
-  return parsed<Page>(reply)
+  return parsed(reply) as Page
 }
 
 async function refusal(path: string): Promise<Record<string, unknown>> {
   const reply = await askWhole(routes, path)
   assert.equal(reply.status, 400, String(reply.body))
-  const { field, expected: wanted, found } = parsed<Record<string, unknown>>(reply)
+  const { field, expected: wanted, found } = parsed(reply) as Record<string, unknown>
   return { field, expected: wanted, found }
 }
 
@@ -118,7 +118,7 @@ test('the balance after each entry is exact beyond int64, in both orders, on pag
       let path: string | undefined = `${list}?order=${order}&limit=${limit}&running_balance=true`
       while (path !== undefined) {
         const reply = await askWhole(routes, path)
-        seen.push(...parsed<Page>(reply).transactions)
+        seen.push(...(parsed(reply) as Page).transactions)
         path = linksOf(reply.headers?.['Link'] ?? '').get('next')
       }
       assert.deepEqual(seen, whole)
@@ -169,13 +169,16 @@ test('links lead to the first page, the next one, and back again', async () => {
   const third = await askWhole(routes, further.get('next') ?? '')
   const last = linksOf(third.headers?.['Link'] ?? '')
   assert.deepEqual([...last.keys()], ['first', 'prev'])
-  assert.equal(parsed<Page>(third).transactions.length, 5)
+  assert.equal((parsed(third) as Page).transactions.length, 5)
   const secondAgain = await askWhole(routes, last.get('prev') ?? '')
-  assert.deepEqual(parsed<Page>(secondAgain).transactions, parsed<Page>(second).transactions)
+  assert.deepEqual(
+    (parsed(secondAgain) as Page).transactions,
+    (parsed(second) as Page).transactions,
+  )
   const back = linksOf(secondAgain.headers?.['Link'] ?? '')
   assert.deepEqual([...back.keys()], ['first', 'prev', 'next'])
   const firstAgain = await askWhole(routes, back.get('prev') ?? '')
-  assert.deepEqual(parsed<Page>(firstAgain).transactions, parsed<Page>(first).transactions)
+  assert.deepEqual((parsed(firstAgain) as Page).transactions, (parsed(first) as Page).transactions)
   assert.deepEqual([...linksOf(firstAgain.headers?.['Link'] ?? '').keys()], ['first', 'next'])
 })
 
@@ -249,7 +252,7 @@ test('what has not changed is not sent again', async () => {
 test('one entry is found by account and id, and by nothing else', async () => {
   for (const { running_balance: _, ...entry } of expected) {
     const reply = await askWhole(routes, `${list}/${entry.id.toUpperCase()}`)
-    assert.deepEqual(parsed<Shown>(reply), entry)
+    assert.deepEqual(parsed(reply), entry)
   }
   for (const path of [
     `${list}/${transferId}`,
@@ -257,7 +260,7 @@ test('one entry is found by account and id, and by nothing else', async () => {
   ]) {
     const reply = await askWhole(routes, path)
     assert.equal(reply.status, 404)
-    assert.equal(parsed<Record<string, unknown>>(reply)['title'], 'No such transaction')
+    assert.equal((parsed(reply) as Record<string, unknown>)['title'], 'No such transaction')
   }
 })
 
@@ -275,7 +278,7 @@ test('all entries of an id are found, whichever databases hold them', async () =
     let path: string | undefined = `/v1/transactions/${transferId}?limit=${limit}`
     while (path !== undefined) {
       const reply = await askWhole(routes, path)
-      seen.push(...parsed<Page>(reply).transactions)
+      seen.push(...(parsed(reply) as Page).transactions)
       path = linksOf(reply.headers?.['Link'] ?? '').get('next')
     }
     assert.deepEqual(seen, whole)
