@@ -11,6 +11,7 @@ import type { ReadServersOptions } from '../ledger/read-servers.ts'
 import { accountRoutes } from './accounts.ts'
 import { conflictRoutes } from './conflicts.ts'
 import { entryRoutes } from './entries.ts'
+import { exportRoutes } from './export.ts'
 import { quarantineRoutes } from './quarantine.ts'
 import { transferRoutes } from './transfers.ts'
 
@@ -49,6 +50,8 @@ export function openQuery(options: ReadServersOptions): Query {
   return {
     routes: [
       ...accountRoutes(databases),
+      // Before that of an entry, whose id `export` would be.
+      ...exportRoutes(databases),
       ...entryRoutes(databases),
       ...transferRoutes(databases),
       ...conflictRoutes(databases),
