@@ -5,7 +5,7 @@
 
 /*
  * A row of an export is three of these; as strings they would cost several times as much
- * (bench/export.mjs).
+ * (bench/statements.mjs).
  */
 
 const dash = 0x2d
