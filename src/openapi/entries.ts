@@ -52,8 +52,8 @@ export const entrySchemas = {
 const entryId = { name: 'id', in: 'path', required: true, schema: uuid }
 
 const byId =
-  'Bounds ids: a UUIDv7 begins with its milliseconds since 1970. Any other id lies where these 48 ' +
-  'bits of it say.'
+  'Bounds ids: a UUIDv7 begins with its milliseconds since 1970. Any other id lies where these ' +
+  '48 bits of it say.'
 const span = [
   bound('from', `RFC 3339, inclusive. ${byId}`),
   bound('to', 'RFC 3339, exclusive. Bounds ids as `from` does.'),

@@ -25,8 +25,8 @@ export const refusedSchemas = {
   Conflict: {
     type: 'object',
     description:
-      'An entry that was acknowledged although its account and id stood in the ledger with another ' +
-      'amount already. It is in no statement and no balance.',
+      'An entry that was acknowledged although its account and id stood in the ledger with ' +
+      'another amount already. It is in no statement and no balance.',
     required: ['account_id', 'id', 'amount', 'recorded_amount', 'created_at', 'detected_at'],
     properties: {
       account_id: uuid,

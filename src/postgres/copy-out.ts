@@ -1,8 +1,8 @@
 // COPY … TO STDOUT in binary, of rows that are all of one length.
 // In:  a connection of its own, a SELECT.
 // Out: whole rows in one buffer, over and over.
-// Absent: what is in a row; an object for a row; more in memory than that buffer and what the socket
-//         holds: PostgreSQL waits for us, as we wait for whoever takes the rows.
+// Absent: what is in a row; an object for a row; more in memory than that buffer and what the
+//         socket holds: PostgreSQL waits for us, as we wait for whoever takes the rows.
 
 import assert from 'node:assert/strict'
 import { to as copyTo } from 'pg-copy-streams'
@@ -11,8 +11,8 @@ import type { Connection } from './connection.ts'
 import { databaseError } from './retry.ts'
 
 /**
- * Yields `rows` rows at a time, fewer at the end. The buffer is the same each time: what it holds is
- * gone when the next rows are asked for.
+ * Yields `rows` rows at a time, fewer at the end. The buffer is the same each time: what it holds
+ * is gone when the next rows are asked for.
  */
 export async function* copyOut(
   connection: Connection,

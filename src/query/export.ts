@@ -19,7 +19,7 @@ const formats = ['ndjson', 'csv', 'arrow'] as const
 type Format = (typeof formats)[number]
 
 /** The first is what is sent to whoever has no wish. */
-export const exportTypes = [
+const exportTypes = [
   'application/x-ndjson',
   'text/csv',
   'application/vnd.apache.arrow.stream',
