@@ -18,6 +18,8 @@ export interface ReadDatabase {
   read<Row>(select: string): Promise<Row[]>
   /** A connection apart from those that reads share, for what takes long; the caller's to close. */
   connect(options: ConnectOptions): Promise<Connection>
+  /** Rows of each SELECT, all as of one instant. */
+  snapshot(selects: readonly string[]): Promise<unknown[][]>
 }
 
 export class ReadDatabases {
@@ -35,14 +37,17 @@ export class ReadDatabases {
     return new ReadDatabases(this.#servers, signal)
   }
 
+  get buckets(): number {
+    return this.#servers.buckets
+  }
+
   get states(): ServerState[] {
     return this.#servers.states
   }
 
   /** Rejects with why a part of the ledger cannot be read, or is not the one to read. */
   async check(): Promise<void> {
-    const reason = await this.#servers.look()
-    if (reason !== undefined) throw reason
+    await this.#servers.check()
   }
 
   async close(): Promise<void> {
@@ -73,11 +78,15 @@ export class ReadDatabases {
 
   #database(databaseIndex: number): ReadDatabase {
     const options = { signal: this.#signal }
-    const read = <Row>(select: string): Promise<Row[]> =>
-      this.#servers.read<Row>(databaseIndex, select, options)
+    const snapshot = (selects: readonly string[]): Promise<unknown[][]> =>
+      this.#servers.snapshot(databaseIndex, selects, options)
+    const read = async <Row>(select: string): Promise<Row[]> => {
+      const [rows] = await snapshot([select])
+      return rows as Row[]
+    }
     const connect = (one: ConnectOptions): Promise<Connection> =>
       this.#servers.connect(databaseIndex, one)
-    return { databaseIndex, read, connect }
+    return { databaseIndex, read, snapshot, connect }
   }
 }
 

@@ -106,7 +106,8 @@ export class ReadServer {
 
   /** Looks at it again; rejects with why it cannot be asked. */
   async look(): Promise<void> {
-    const [found] = await this.#ask<Look>(lookSql, { answerSeconds: lookSeconds })
+    const [rows] = await this.#ask([lookSql], { answerSeconds: lookSeconds })
+    const [found] = rows as Look[]
     const { isStandby, isThrough, isFollowing, age, ...layout } = found
     try {
       this.#options.expect(this.where, layout)
@@ -126,10 +127,10 @@ export class ReadServer {
     return performance.now() >= this.#lookAgainAt
   }
 
-  /** Only after it was seen to be what it is taken for. */
-  async read<Row>(select: string, options: ReadOptions): Promise<Row[]> {
+  /** Rows of each SELECT; only after the server was seen to be what it is taken for. */
+  async snapshot(selects: readonly string[], options: ReadOptions): Promise<unknown[][]> {
     if (this.#layout === undefined) await this.look()
-    const rows = await this.#ask<Row>(select, options)
+    const rows = await this.#ask(selects, options)
     // An answer is as good as a look; how far behind it is, the next look will say.
     if (this.#standing === 'away') this.#lookAgainAt = 0
     return rows
@@ -145,9 +146,9 @@ export class ReadServer {
     await this.#pool.close()
   }
 
-  async #ask<Row>(select: string, options: ReadOptions): Promise<Row[]> {
+  async #ask(selects: readonly string[], options: ReadOptions): Promise<unknown[][]> {
     try {
-      const rows = await this.#pool.read<Row>(select, options)
+      const rows = await this.#pool.snapshot(selects, options)
       this.#failures = 0
       return rows
     } catch (error) {

@@ -10,6 +10,7 @@ import { ReadDatabases } from '../ledger/read-databases.ts'
 import type { ReadServersOptions } from '../ledger/read-servers.ts'
 import { accountRoutes } from './accounts.ts'
 import { conflictRoutes } from './conflicts.ts'
+import { changesRoutes } from './changes.ts'
 import { entryRoutes } from './entries.ts'
 import { exportRoutes } from './export.ts'
 import { quarantineRoutes } from './quarantine.ts'
@@ -56,6 +57,7 @@ export function openQuery(options: ReadServersOptions): Query {
       ...transferRoutes(databases),
       ...conflictRoutes(databases),
       ...quarantineRoutes(databases),
+      ...changesRoutes(databases),
     ],
     unavailable: () => reason,
     remarks,

@@ -68,12 +68,13 @@ export function checkParameters({ query }: HttpRequest, known: readonly string[]
 export class Refusal extends Error {
   readonly reply: HttpReply
 
-  constructor(field: string, expected: string, found: string) {
+  constructor(field: string, expected: string, found: string, status: 400 | 410 = 400) {
     // What a client sends is shown back to it, but not at any length.
     const shown = found.length > 100 ? `${found.slice(0, 100)}…` : found
     const detail = `${field}: expected ${expected}, found ${shown === '' ? 'nothing' : shown}.`
     super(detail)
-    this.reply = problem(400, 'Invalid request', detail, { field, expected, found: shown })
+    const title = status === 400 ? 'Invalid request' : 'Gone'
+    this.reply = problem(status, title, detail, { field, expected, found: shown })
   }
 }
 
