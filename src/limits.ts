@@ -45,6 +45,12 @@ export const streamPieceBytes = 64 * kibibyte
  */
 export const streamStallMs = 8_000
 
+/** Exports of accounts at a time, each with a connection to PostgreSQL of its own; past it, 503. */
+export const exportsMax = 4
+
+/** An export that takes longer is ended: as long as it lasts, PostgreSQL cannot clean up. */
+export const exportMinutesMax = 60
+
 /** A partition's slab is cut into a record when the next entry would not fit. */
 export const slabBytes = 64 * kibibyte
 

@@ -8,6 +8,7 @@ import { accountPaths, accountSchemas } from './accounts.ts'
 import { entryPaths, entrySchemas } from './entries.ts'
 import { operationPaths, operationSchemas } from './operations.ts'
 import { commonSchemas } from './parts.ts'
+import { refusedPaths, refusedSchemas } from './refused.ts'
 import { transactionPaths, transactionSchemas } from './transactions.ts'
 
 export const openapi = {
@@ -21,6 +22,7 @@ export const openapi = {
     ...transactionPaths,
     ...accountPaths,
     ...entryPaths,
+    ...refusedPaths,
     ...operationPaths,
   },
   components: {
@@ -28,6 +30,7 @@ export const openapi = {
       ...transactionSchemas,
       ...accountSchemas,
       ...entrySchemas,
+      ...refusedSchemas,
       ...operationSchemas,
       ...commonSchemas,
     },

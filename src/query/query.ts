@@ -9,8 +9,12 @@ import type { Route } from '../http/http.ts'
 import { ReadDatabases } from '../ledger/read-databases.ts'
 import type { ReadServersOptions } from '../ledger/read-servers.ts'
 import { accountRoutes } from './accounts.ts'
+import { conflictRoutes } from './conflicts.ts'
 import { changesRoutes } from './changes.ts'
 import { entryRoutes } from './entries.ts'
+import { exportRoutes } from './export.ts'
+import { quarantineRoutes } from './quarantine.ts'
+import { transferRoutes } from './transfers.ts'
 
 export interface Query {
   routes: Route[]
@@ -45,7 +49,16 @@ export function openQuery(options: ReadServersOptions): Query {
     databases.states.flatMap(({ reason: why }) => (why === undefined ? [] : [why]))
   const watching = watch()
   return {
-    routes: [...accountRoutes(databases), ...entryRoutes(databases), ...changesRoutes(databases)],
+    routes: [
+      ...accountRoutes(databases),
+      // Before that of an entry, whose id `export` would be.
+      ...exportRoutes(databases),
+      ...entryRoutes(databases),
+      ...transferRoutes(databases),
+      ...conflictRoutes(databases),
+      ...quarantineRoutes(databases),
+      ...changesRoutes(databases),
+    ],
     unavailable: () => reason,
     remarks,
     close: async () => {
