@@ -47,11 +47,28 @@ export class ReadDatabases {
    */
   async poolOf(accountId: Uint8Array): Promise<ReadPool> {
     const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
-    const bucket = bucketOf(partitionOf(view, 0), this.#buckets)
-    const databases = this.#pools.length
-    const databaseIndex = databaseOf(bucket, { buckets: this.#buckets, databases })
+    return this.poolAt(this.indexOf(partitionOf(view, 0)))
+  }
+
+  /** Of the database with this index; rejects as poolOf() does. */
+  async poolAt(databaseIndex: number): Promise<ReadPool> {
     if (!this.#known.has(databaseIndex)) await this.#expectLayoutOf(databaseIndex)
     return this.#pools[databaseIndex]
+  }
+
+  /** How many databases there are. */
+  get count(): number {
+    return this.#pools.length
+  }
+
+  /** Which of them holds a partition's checkpoint and its accounts. */
+  indexOf(partition: number): number {
+    const [buckets, databases] = [this.#buckets, this.#pools.length]
+    return databaseOf(this.bucketOf(partition), { buckets, databases })
+  }
+
+  bucketOf(partition: number): number {
+    return bucketOf(partition, this.#buckets)
   }
 
   async #expectLayoutOf(databaseIndex: number): Promise<void> {

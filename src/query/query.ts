@@ -6,21 +6,40 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import type { Route } from '../http/http.ts'
+import type { ByteBudget } from '../http/budget.ts'
 import { ReadDatabases, type ReadDatabasesOptions } from '../ledger/read-databases.ts'
+import type { Receipts } from '../receipt/receipt.ts'
+import type { Settlement } from '../receipt/settlement.ts'
 import { accountRoutes } from './accounts.ts'
 import { entryRoutes } from './entries.ts'
+import { Persistence } from './persistence.ts'
+import { receiptRoutes } from './receipts.ts'
+import { settlementOf } from './settlement.ts'
+
+export interface QueryOptions extends ReadDatabasesOptions {
+  /** Undefined: no key to read them with. */
+  receipts: Receipts | undefined
+  /** The one the HTTP server has as well. */
+  budget: ByteBudget
+}
 
 export interface Query {
   routes: Route[]
+  /** What ingress asks where it shares the process. */
+  settlement: Settlement
   /** Why reads fail now; undefined when they do not. Looked at every two seconds. */
   unavailable(): string | undefined
+  /** Answers all who wait for something to be persisted with what is so far. */
+  endWaits(): void
   close(): Promise<void>
 }
 
 const watchIntervalMs = 2000
 
-export function openQuery(options: ReadDatabasesOptions): Query {
+export function openQuery(options: QueryOptions): Query {
+  const { receipts, budget, logger } = options
   const databases = new ReadDatabases(options)
+  const persistence = new Persistence(databases)
   const closing = new AbortController()
   let reason: string | undefined = 'the databases have not answered yet'
   const watch = async (): Promise<void> => {
@@ -28,7 +47,7 @@ export function openQuery(options: ReadDatabasesOptions): Query {
     while (!signal.aborted) {
       const found = await databases.check().then(() => undefined, messageOf)
       if (found !== undefined && found !== reason) {
-        options.logger.warn({ reason: found }, 'reads fail, retrying')
+        logger.warn({ reason: found }, 'reads fail, retrying')
       }
       reason = found
       await delay(watchIntervalMs, undefined, { signal }).catch(() => undefined)
@@ -36,8 +55,14 @@ export function openQuery(options: ReadDatabasesOptions): Query {
   }
   const watching = watch()
   return {
-    routes: [...accountRoutes(databases), ...entryRoutes(databases)],
+    routes: [
+      ...accountRoutes(databases),
+      ...entryRoutes(databases),
+      ...receiptRoutes({ databases, persistence, receipts, budget }),
+    ],
+    settlement: settlementOf(databases, persistence, logger),
     unavailable: () => reason,
+    endWaits: () => persistence.end(),
     close: async () => {
       closing.abort()
       await watching
