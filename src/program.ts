@@ -14,6 +14,7 @@ import { Backlog } from './ingress/backlog.ts'
 import { openIngress, type Ingress, type IngressOptions } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
 import { openKafkaLog } from './log/kafka.ts'
+import type { ReadServersOptions } from './ledger/read-servers.ts'
 import type { Log } from './log/log.ts'
 import { healthRoutes } from './observe/health.ts'
 import type { Logger } from './observe/logger.ts'
@@ -85,9 +86,7 @@ async function start(
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
   if (!config.migrateOnly) await assertAddressFree(config.listen)
-  if (config.brokers === undefined || config.databaseUrls.length === 0) {
-    prepareDataDir(config.dataDir)
-  }
+  if (ownsData(config)) prepareDataDir(config.dataDir)
   // The embedded log comes first: its lock keeps a second process away from everything else in the
   // data directory.
   if (needsLog) parts.log = await openLog(config, logger)
@@ -127,17 +126,40 @@ async function openHttpRoles(
     databaseUrls: readonly string[]
   },
 ): Promise<void> {
-  const { roles, buckets } = config
+  const { roles } = config
   const { databaseUrls, budget, logger } = given
   const receipts = await openReceipts(config, logger)
   // Without the query role it is for those who wait at ingress, if there is a database to look at.
   if (roles.has('query') || (roles.has('ingress') && databaseUrls.length > 0)) {
-    parts.query = openQuery({ databaseUrls, buckets, receipts, budget, logger })
+    const servers = queryOptions(config, databaseUrls, logger)
+    parts.query = openQuery({ ...servers, receipts, budget })
   }
   const { log, query } = parts
   if (log && receipts && roles.has('ingress')) {
     const settlement = query?.settlement
     parts.ingress = openIngress({ ...config, ...given, log, receipts, settlement })
+  }
+}
+
+/** Whether there may be files of this process in its data directory: not where it only reads. */
+function ownsData({ brokers, databaseUrls, roles, migrateOnly }: Config): boolean {
+  const onlyReads = roles.size === 1 && roles.has('query') && !migrateOnly
+  return !onlyReads && (brokers === undefined || databaseUrls.length === 0)
+}
+
+function queryOptions(
+  config: Config,
+  databaseUrls: readonly string[],
+  logger: Logger,
+): ReadServersOptions {
+  return {
+    databaseUrls,
+    replicaUrls: config.readUrls,
+    buckets: config.buckets,
+    replicaLagSecondsMax: config.replicaLagSeconds,
+    connectionsMax: config.queryConnections,
+    statementSeconds: config.queryTimeoutSeconds,
+    logger,
   }
 }
 
@@ -154,12 +176,12 @@ function serve(
     () => log?.unavailable(),
     () => workers?.reasons().join('; ') || undefined,
     // Where there are workers, they say the same of the same databases.
-    () => (workers ? undefined : query?.unavailable()),
+    () => (workers && config.readUrls.length === 0 ? undefined : query?.unavailable()),
   ]
   return startHttpServer({
     listen: config.listen,
     routes: [
-      ...healthRoutes(probes),
+      ...healthRoutes(probes, () => query?.remarks() ?? []),
       openapiRoute,
       ...(ingress?.routes ?? []),
       ...(query?.routes ?? []),
@@ -215,8 +237,8 @@ async function openDatabases(
   logger: Logger,
   parts: Parts,
 ): Promise<readonly string[]> {
-  const needsDatabase =
-    config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
+  const readsPrimary = config.roles.has('query') && config.readUrls.length === 0
+  const needsDatabase = config.roles.has('worker') || readsPrimary || config.migrateOnly
   if (config.databaseUrls.length > 0 || !needsDatabase) return config.databaseUrls
   const directory = join(config.dataDir, 'postgres')
   parts.postgres = await startEmbeddedPostgres({ directory, logger })
@@ -226,11 +248,11 @@ async function openDatabases(
 function announce(config: Config, logger: Logger, parts: Parts): void {
   const { server, postgres } = parts
   if (!server) return
-  const ownsData = config.brokers === undefined || postgres !== undefined
+  const keepsData = postgres !== undefined || (config.brokers === undefined && ownsData(config))
   logger.info(
     {
       listen: server.address,
-      ...(ownsData ? { dataDir: config.dataDir } : {}),
+      ...(keepsData ? { dataDir: config.dataDir } : {}),
       // The embedded server listens on loopback only, and its password is in the data directory.
       databaseUrl: postgres?.url ?? config.databaseUrls.map(maskUrl).join(','),
       ...(postgres ? { postgresPid: postgres.pid } : {}),
@@ -243,7 +265,7 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
     listen: server.address,
     postsBatches: parts.ingress !== undefined,
     readsAccounts: config.roles.has('query'),
-    dataDir: ownsData ? config.dataDir : undefined,
+    dataDir: keepsData ? config.dataDir : undefined,
     databaseUrl: postgres?.url,
   }
   process.stdout.write(`${bannerText(place)}\n`)

@@ -3,7 +3,7 @@
 // Out: sums as exact decimal text.
 // Absent: HTTP, the log.
 
-import { uuidLiteral, utc, type ReadDatabases } from './read-databases.ts'
+import { asOf, uuidLiteral, type ReadDatabases } from './read-databases.ts'
 
 /** All that an account's entries add up to, as of one instant. */
 export interface AccountSummary {
@@ -11,7 +11,7 @@ export interface AccountSummary {
   balance: string
   /** Entries. */
   count: string
-  /** RFC 3339, UTC, when PostgreSQL looked. */
+  /** RFC 3339, UTC, when PostgreSQL looked, or how far the replica that did had come. */
   asOf: string
 }
 
@@ -22,7 +22,7 @@ export async function accountSummary(
 ): Promise<AccountSummary | undefined> {
   const pool = await databases.poolOf(accountId)
   const rows = await pool.read<AccountSummary>(`
-    SELECT sum(amount)::text AS balance, count(*)::text AS count, ${utc('now()')} AS "asOf"
+    SELECT sum(amount)::text AS balance, count(*)::text AS count, ${asOf} AS "asOf"
     FROM ledger.transactions WHERE account_id = ${uuidLiteral(accountId)}`)
   return rows.find(({ count }) => count !== '0')
 }

@@ -4,39 +4,52 @@
 // Absent: owners and epochs (checkpoint.ts), moving anything.
 
 import { partitionCount } from '../record/layout.ts'
-import type { ReadDatabases } from './read-databases.ts'
+import type { ReadDatabase } from './read-databases.ts'
 
 export interface Progress {
   /** By partition, the first offset that is not in the tables; -1 where nobody began. */
   next: Float64Array
   /** By partition, the log that these offsets belong to. */
-  logIdentities: readonly (string | undefined)[]
+  logIdentities: (string | undefined)[]
 }
 
-/**
- * One row for each log, of which there is but one as a rule: whoever waits asks this many times a
- * second.
- */
+/** All partitions of a log in one value: whoever waits asks for it many times a second. */
+export const progressColumn = `string_agg(partition || ' ' || next_offset, ',')`
+
 const progressSql = `
-  SELECT log_identity AS "logIdentity",
-    string_agg(partition || ' ' || next_offset, ',') AS partitions
+  SELECT log_identity AS "logIdentity", ${progressColumn} AS partitions
   FROM ledger.checkpoints GROUP BY log_identity`
 
-export async function progressOf(
-  databases: ReadDatabases,
-  databaseIndex: number,
-): Promise<Progress> {
-  const pool = await databases.poolAt(databaseIndex)
-  const rows = await pool.read<{ logIdentity: string; partitions: string }>(progressSql)
-  const next = new Float64Array(partitionCount).fill(-1)
-  const logIdentities = new Array<string | undefined>(partitionCount).fill(undefined)
-  for (const { logIdentity, partitions } of rows) {
-    for (const pair of partitions.split(',')) {
-      const space = pair.indexOf(' ')
-      const partition = Number(pair.slice(0, space))
-      next[partition] = Number(pair.slice(space + 1))
-      logIdentities[partition] = logIdentity
-    }
+interface Row {
+  logIdentity: string
+  partitions: string
+}
+
+export async function progressOf(database: ReadDatabase): Promise<Progress> {
+  const progress = noProgress()
+  for (const { logIdentity, partitions } of await database.read<Row>(progressSql)) {
+    addProgress(progress, partitions, logIdentity)
   }
-  return { next, logIdentities }
+  return progress
+}
+
+export function noProgress(): Progress {
+  return {
+    next: new Float64Array(partitionCount).fill(-1),
+    logIdentities: new Array<string | undefined>(partitionCount).fill(undefined),
+  }
+}
+
+/** @param partitions as `progressColumn` returns them */
+export function addProgress(
+  { next, logIdentities }: Progress,
+  partitions: string,
+  logIdentity: string,
+): void {
+  for (const pair of partitions.split(',')) {
+    const space = pair.indexOf(' ')
+    const partition = Number(pair.slice(0, space))
+    next[partition] = Number(pair.slice(space + 1))
+    logIdentities[partition] = logIdentity
+  }
 }

@@ -5,7 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { requestItemsMax } from '../limits.ts'
+import { bucketOf } from '../record/partition.ts'
 import { bucketTable } from './buckets.ts'
+import { addProgress, noProgress, progressColumn, type Progress } from './progress.ts'
 import type { ReadDatabases } from './read-databases.ts'
 
 export interface EntryKey {
@@ -22,34 +24,53 @@ export interface RecordedEntry {
   acceptedAt: number
 }
 
+/** What was found, and how far the servers that were asked had come when they looked. */
+export interface Recorded {
+  /** By `entryKey`. */
+  entries: ReadonlyMap<string, RecordedEntry>
+  progress: Progress
+}
+
+/** An entry; or, without an account, the progress of a log. */
 interface Row {
-  accountId: string
+  accountId: string | null
   id: string
   amount: string
   acceptedAt: string
 }
 
-/** Entries by `entryKey`. One query for each database, all at the same time. */
+/**
+ * One query for each database, all at the same time. Progress is read in the same snapshot: a
+ * replica may be behind the one that said a moment ago how far it was, and a crash of PostgreSQL
+ * takes the last commits back.
+ */
 export async function recordedEntries(
   databases: ReadDatabases,
   keys: readonly EntryKey[],
-): Promise<Map<string, RecordedEntry>> {
+): Promise<Recorded> {
   assert(keys.length <= requestItemsMax)
-  const byDatabase = groupBy(keys, ({ partition }) => databases.indexOf(partition))
-  const found = new Map<string, RecordedEntry>()
+  const find = await databases.finder()
+  const byDatabase = groupBy(keys, ({ partition }) => find(partition).databaseIndex)
+  const entries = new Map<string, RecordedEntry>()
+  const progress = noProgress()
   await Promise.all(
-    [...byDatabase].map(async ([databaseIndex, own]) => {
-      const byBucket = groupBy(own, ({ partition }) => databases.bucketOf(partition))
+    [...byDatabase.values()].map(async (own) => {
+      const byBucket = groupBy(own, ({ partition }) => bucketOf(partition, databases.buckets))
       const arms = [...byBucket].map(([bucket, inBucket]) => lookUpSql(bucket, inBucket))
-      const pool = await databases.poolAt(databaseIndex)
-      for (const row of await pool.read<Row>(arms.join(' UNION ALL '))) {
-        const { amount, acceptedAt } = row
-        found.set(entryKey(row), { amount, acceptedAt: Number(acceptedAt) })
+      const select = [...arms, progressArm].join(' UNION ALL ')
+      for (const row of await find(own[0].partition).read<Row>(select)) {
+        const { accountId, id, amount, acceptedAt } = row
+        if (accountId === null) addProgress(progress, amount, acceptedAt)
+        else entries.set(entryKey({ accountId, id }), { amount, acceptedAt: Number(acceptedAt) })
       }
     }),
   )
-  return found
+  return { entries, progress }
 }
+
+/** In the columns of the entries. */
+const progressArm = `
+    SELECT NULL, NULL, ${progressColumn}, log_identity FROM ledger.checkpoints GROUP BY log_identity`
 
 export function entryKey({ accountId, id }: Pick<EntryKey, 'accountId' | 'id'>): string {
   return accountId + id

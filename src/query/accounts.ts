@@ -13,7 +13,7 @@ export function accountRoutes(databases: ReadDatabases): Route[] {
     {
       method: 'GET',
       path: '/v1/accounts/{account_id}',
-      handle: (request) => answered(() => account(databases, request)),
+      handle: (request) => answered(() => account(databases.until(request.signal), request)),
     },
   ]
 }

@@ -18,17 +18,21 @@ import type { ReadDatabases } from '../ledger/read-databases.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import { identityOf, type Outcome } from '../receipt/settlement.ts'
 import { amountAt, entryBytes } from '../record/layout.ts'
+import { isPersisted } from './persistence.ts'
 
+/** Undefined where the servers that were asked are behind the receipt. */
 export async function outcomesOf(
   databases: ReadDatabases,
   receipt: Receipt,
   batch: Batch,
-): Promise<Outcome[]> {
+): Promise<Outcome[] | undefined> {
   const keys: EntryKey[] = []
   for (let index = 0; index < batch.count; index++) {
     keys.push({ partition: batch.partitions[index], ...identityOf(batch, index) })
   }
-  return judge(receipt, batch, keys, await recordedEntries(databases, keys))
+  const { entries, progress } = await recordedEntries(databases, keys)
+  if (![...receipt.records].every((record) => isPersisted(progress, record))) return undefined
+  return judge(receipt, batch, keys, entries)
 }
 
 function judge(

@@ -5,7 +5,7 @@
 
 import { LedgerError } from '../errors.ts'
 import { progressOf, type Progress } from '../ledger/progress.ts'
-import type { ReadDatabases } from '../ledger/read-databases.ts'
+import type { ReadDatabase, ReadDatabases } from '../ledger/read-databases.ts'
 import { settleWaitersMax } from '../limits.ts'
 import { metrics } from '../observe/metrics.ts'
 import type { PartitionRecords, Receipt } from '../receipt/receipt.ts'
@@ -22,17 +22,14 @@ export type Verdict =
 
 export class Persistence {
   readonly #databases: ReadDatabases
-  readonly #watches: readonly DatabaseWatch[]
+  /** By database. */
+  readonly #watches = new Map<number, DatabaseWatch>()
   readonly #waits = new Set<Wait>()
   #places = 0
   #isEnding = false
 
   constructor(databases: ReadDatabases) {
     this.#databases = databases
-    this.#watches = Array.from(
-      { length: databases.count },
-      (_, index) => new DatabaseWatch(() => progressOf(databases, index)),
-    )
   }
 
   /**
@@ -55,8 +52,9 @@ export class Persistence {
    * over and the last look failed.
    */
   async wait(receipt: Receipt, waitMs: number, signal: AbortSignal): Promise<Verdict> {
+    const find = await this.#databases.finder()
     if (signal.aborted) return { kind: 'gone' }
-    const wait = new Wait(receipt, this.#stretches(receipt))
+    const wait = new Wait(receipt, this.#stretches(receipt, find))
     const timer = setTimeout(() => wait.expire(), this.#isEnding ? 0 : waitMs)
     const abort = (): void => wait.settle({ kind: 'gone' })
     signal.addEventListener('abort', abort, { once: true })
@@ -77,19 +75,23 @@ export class Persistence {
   }
 
   /** The records of a receipt, by the database that has their partitions. */
-  #stretches(receipt: Receipt): Stretch[] {
-    const byDatabase = new Map<number, [number, PartitionRecords][]>()
+  #stretches(receipt: Receipt, find: (partition: number) => ReadDatabase): Stretch[] {
+    const byWatch = new Map<DatabaseWatch, [number, PartitionRecords][]>()
     for (const entry of receipt.records) {
-      const index = this.#databases.indexOf(entry[0])
-      const own = byDatabase.get(index)
-      if (own === undefined) byDatabase.set(index, [entry])
+      const watch = this.#watchOf(find(entry[0]))
+      const own = byWatch.get(watch)
+      if (own === undefined) byWatch.set(watch, [entry])
       else own.push(entry)
     }
-    return [...byDatabase].map(([index, records]) => ({
-      watch: this.#watches[index],
-      records,
-      persisted: 0,
-    }))
+    return [...byWatch].map(([watch, records]) => ({ watch, records, persisted: 0 }))
+  }
+
+  #watchOf(database: ReadDatabase): DatabaseWatch {
+    const known = this.#watches.get(database.databaseIndex)
+    if (known !== undefined) return known
+    const watch = new DatabaseWatch(() => progressOf(database))
+    this.#watches.set(database.databaseIndex, watch)
+    return watch
   }
 
   #setPlaces(places: number): void {
@@ -211,7 +213,7 @@ class Wait {
   }
 }
 
-function isPersisted(
+export function isPersisted(
   { next }: Progress,
   [partition, { offset }]: readonly [number, PartitionRecords],
 ): boolean {

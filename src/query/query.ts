@@ -1,5 +1,5 @@
 // The query role: its routes, and the connections they read through.
-// In:  databases, in the order that divides the buckets.
+// In:  servers: primaries, in the order that divides the buckets, and replicas.
 // Out: routes for the HTTP server.
 // Absent: writing. A database that is away fails reads, not the start.
 
@@ -7,7 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import type { Route } from '../http/http.ts'
 import type { ByteBudget } from '../http/budget.ts'
-import { ReadDatabases, type ReadDatabasesOptions } from '../ledger/read-databases.ts'
+import { ReadDatabases } from '../ledger/read-databases.ts'
+import type { ReadServersOptions } from '../ledger/read-servers.ts'
 import type { Receipts } from '../receipt/receipt.ts'
 import type { Settlement } from '../receipt/settlement.ts'
 import { accountRoutes } from './accounts.ts'
@@ -16,7 +17,7 @@ import { Persistence } from './persistence.ts'
 import { receiptRoutes } from './receipts.ts'
 import { settlementOf } from './settlement.ts'
 
-export interface QueryOptions extends ReadDatabasesOptions {
+export interface QueryOptions extends ReadServersOptions {
   /** Undefined: no key to read them with. */
   receipts: Receipts | undefined
   /** The one the HTTP server has as well. */
@@ -31,6 +32,8 @@ export interface Query {
   unavailable(): string | undefined
   /** Answers all who wait for something to be persisted with what is so far. */
   endWaits(): void
+  /** What is not as it should be with the servers, though reads may go on. */
+  remarks(): string[]
   close(): Promise<void>
 }
 
@@ -44,15 +47,20 @@ export function openQuery(options: QueryOptions): Query {
   let reason: string | undefined = 'the databases have not answered yet'
   const watch = async (): Promise<void> => {
     const { signal } = closing
+    let said = ''
     while (!signal.aborted) {
-      const found = await databases.check().then(() => undefined, messageOf)
-      if (found !== undefined && found !== reason) {
-        logger.warn({ reason: found }, 'reads fail, retrying')
+      reason = await databases.check().then(() => undefined, messageOf)
+      const standings = databases.states.map(({ standing }) => standing).join()
+      if (standings !== said && !signal.aborted) {
+        said = standings
+        if (reason !== undefined) logger.warn({ reason }, 'reads fail, retrying')
+        else if (remarks().length > 0) logger.warn({ servers: remarks() }, 'reads go on')
       }
-      reason = found
       await delay(watchIntervalMs, undefined, { signal }).catch(() => undefined)
     }
   }
+  const remarks = (): string[] =>
+    databases.states.flatMap(({ reason: why }) => (why === undefined ? [] : [why]))
   const watching = watch()
   return {
     routes: [
@@ -63,6 +71,7 @@ export function openQuery(options: QueryOptions): Query {
     settlement: settlementOf(databases, persistence, logger),
     unavailable: () => reason,
     endWaits: () => persistence.end(),
+    remarks,
     close: async () => {
       closing.abort()
       await watching

@@ -4,9 +4,11 @@
 // Out: outcomes once everything is persisted.
 // Absent: HTTP.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Batch } from '../batch/batch.ts'
 import { LedgerError, messageOf } from '../errors.ts'
 import type { ReadDatabases } from '../ledger/read-databases.ts'
+import { watchGapMsMax } from '../limits.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Receipt } from '../receipt/receipt.ts'
 import type { Outcome, Settlement } from '../receipt/settlement.ts'
@@ -16,10 +18,7 @@ import type { Persistence, Verdict } from './persistence.ts'
 export type Settled =
   { kind: 'settled'; outcomes: readonly Outcome[] } | Exclude<Verdict, { kind: 'persisted' }>
 
-/**
- * A crash of PostgreSQL may take the last commits back, which come again from the log; so an item
- * that is missing is looked for once more when everything is said to be there again.
- */
+/** As `Persistence.wait`, and then with outcomes. */
 export async function settle(
   databases: ReadDatabases,
   persistence: Persistence,
@@ -27,14 +26,16 @@ export async function settle(
 ): Promise<Settled> {
   const { receipt, batch, waitMs, signal } = request
   const endsAt = performance.now() + waitMs
-  for (let isLast = false; ; isLast = true) {
+  const reads = databases.until(signal)
+  for (;;) {
     const leftMs = Math.max(endsAt - performance.now(), 0)
     const verdict = await persistence.wait(receipt, leftMs, signal)
     if (verdict.kind !== 'persisted') return verdict
-    const outcomes = await outcomesOf(databases, receipt, batch)
-    if (isLast || !outcomes.some(({ kind }) => kind === 'unknown')) {
-      return { kind: 'settled', outcomes }
-    }
+    const outcomes = await outcomesOf(reads, receipt, batch)
+    if (outcomes !== undefined) return { kind: 'settled', outcomes }
+    // Another server than the one that said so was asked, and is not there yet.
+    if (leftMs === 0) return { kind: 'pending', partitions: receipt.records.size }
+    await delay(watchGapMsMax)
   }
 }
 
