@@ -8,6 +8,7 @@ import { accountPaths, accountSchemas } from './accounts.ts'
 import { entryPaths, entrySchemas } from './entries.ts'
 import { operationPaths, operationSchemas } from './operations.ts'
 import { commonSchemas } from './parts.ts'
+import { receiptPaths, receiptSchemas } from './receipts.ts'
 import { transactionPaths, transactionSchemas } from './transactions.ts'
 
 export const openapi = {
@@ -19,6 +20,7 @@ export const openapi = {
   },
   paths: {
     ...transactionPaths,
+    ...receiptPaths,
     ...accountPaths,
     ...entryPaths,
     ...operationPaths,
@@ -26,6 +28,7 @@ export const openapi = {
   components: {
     schemas: {
       ...transactionSchemas,
+      ...receiptSchemas,
       ...accountSchemas,
       ...entrySchemas,
       ...operationSchemas,
