@@ -176,7 +176,9 @@ export const flags = [
   {
     name: 'receipt-key',
     value: 'TEXT',
-    help: 'Key that signs receipts; the same on every ingress. Default: one kept in --data-dir.',
+    help:
+      'Key that signs receipts; the same on every ingress and query role. Default: one kept in ' +
+      '--data-dir.',
     secret: true,
   },
   {

@@ -33,6 +33,22 @@ export const decodeBodyBytesMin = 64 * kibibyte
 /** Most bodies that wait for a decode thread: as many of the smallest as may be under way. */
 export const decodeQueueMax = inflightBytesMax / decodeBodyBytesMin
 
+/** Longest time a client may wait for its items to be persisted, in one request. */
+export const waitMsMax = 30_000
+
+/**
+ * Requests that wait for their items to be persisted; past it 503. Each is a connection and a few
+ * hundred bytes, and those that want outcomes hold their items, which count as bytes under way.
+ */
+export const settleWaitersMax = 1024
+
+/** Between two looks at how far a database is persisted, while somebody waits for it. */
+export const watchGapMsMin = 4
+export const watchGapMsMax = 25
+
+/** The same after a look that failed. */
+export const watchRetryMs = 250
+
 /** Most replies that are streamed at a time; past it, 503. */
 export const streamsMax = 256
 

@@ -70,6 +70,19 @@ export class ReadDatabases {
     return this.#database(databaseOf(bucketOf(partition, buckets), { buckets, databases }))
   }
 
+  /** The same for whoever has many partitions to ask about. */
+  async finder(): Promise<(partition: number) => ReadDatabase> {
+    const { buckets } = this.#servers
+    const all = await this.all()
+    return (partition) =>
+      all[databaseOf(bucketOf(partition, buckets), { buckets, databases: all.length })]
+  }
+
+  /** Hash buckets over all databases. */
+  get buckets(): number {
+    return this.#servers.buckets
+  }
+
   /** All of them, in the order that divides the buckets. */
   async all(): Promise<ReadDatabase[]> {
     const databases = await this.#servers.databases()

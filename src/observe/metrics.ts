@@ -42,6 +42,11 @@ export const metrics = {
     'ingress_inflight_bytes',
     'Body and slab bytes of requests not answered yet.',
   ),
+  settleWaiters: gauge('receipt_waiters', 'Requests that wait for their items to be persisted.'),
+  progressReads: counter(
+    'progress_reads_total',
+    'Looks at how far a database is persisted, for all who wait at once.',
+  ),
   appendedRecords: counter('appended_records_total', 'Records made durable in the log.'),
   appendedBytes: counter('appended_bytes_total', 'Bytes of records made durable in the log.'),
   persisted: counter('persisted_transactions_total', 'Rows inserted into ledger.transactions.'),

@@ -8,6 +8,7 @@ import { accountPaths, accountSchemas } from './accounts.ts'
 import { entryPaths, entrySchemas } from './entries.ts'
 import { operationPaths, operationSchemas } from './operations.ts'
 import { commonSchemas } from './parts.ts'
+import { receiptPaths, receiptSchemas } from './receipts.ts'
 import { refusedPaths, refusedSchemas } from './refused.ts'
 import { transactionPaths, transactionSchemas } from './transactions.ts'
 
@@ -20,6 +21,7 @@ export const openapi = {
   },
   paths: {
     ...transactionPaths,
+    ...receiptPaths,
     ...accountPaths,
     ...entryPaths,
     ...refusedPaths,
@@ -28,6 +30,7 @@ export const openapi = {
   components: {
     schemas: {
       ...transactionSchemas,
+      ...receiptSchemas,
       ...accountSchemas,
       ...entrySchemas,
       ...refusedSchemas,

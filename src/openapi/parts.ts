@@ -119,6 +119,8 @@ export const commonSchemas = {
       index: { type: 'integer', description: 'Position of the item in the batch.' },
       field: { type: 'string' },
       position: { type: 'integer', description: 'Byte offset into the body.' },
+      id: { ...uuid, description: 'An id whose amounts do not balance.' },
+      sum: { ...int64Text, description: 'Their sum.' },
       expected: { type: 'string' },
       found: { type: 'string' },
     },
