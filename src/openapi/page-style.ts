@@ -25,6 +25,7 @@ a { color: var(--link); text-decoration: none; }
 a:hover, a:focus-visible { text-decoration: underline; }
 h1 small { color: var(--soft); font-weight: normal; font-size: 1rem; }
 h2 { font-size: 1.25rem; margin: 0 0 .5rem; }
+h2 code { font-size: 1.1rem; }
 h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
 code, pre { font: .9rem/1.45 ui-monospace, monospace; }
 pre {
