@@ -77,10 +77,10 @@ const nodeGlobals = [
 ]
 
 export default tseslint.config(
-  { ignores: ['dist', 'data', 'bench-report', 'src/record/gen', '.*'] },
+  { ignores: ['**/dist', 'data', 'bench-report', 'src/record/gen', 'client/src/gen', '.*'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.ts', 'client/src/**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },

@@ -19,8 +19,9 @@ export function html(parts: TemplateStringsArray, ...values: readonly unknown[])
 function textOf(value: unknown): string {
   if (value === undefined) return ''
   if (Array.isArray(value)) return value.map(textOf).join('')
+  if (typeof value === 'string') return escape(value)
   if (typeof value === 'object' && value !== null) return (value as Html).text
-  return escape(String(value))
+  return escape(JSON.stringify(value))
 }
 
 function escape(text: string): string {

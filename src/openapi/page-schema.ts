@@ -28,12 +28,13 @@ export function typeOf(schema: Schema): Html {
     )
   }
   const items = schema['items'] as Schema | undefined
-  const kind = [schema['type'] ?? 'anything'].flat().join(' or ')
+  const type = (schema['type'] ?? 'anything') as string | readonly string[]
+  const kind = typeof type === 'string' ? type : type.join(' or ')
   const bounds = boundsOf(schema)
   const ending = bounds === '' ? '' : `, ${bounds}`
   if (kind === 'array' && items) return html`array of ${typeOf(items)}${ending}`
-  const format = schema['format']
-  return html`${format === undefined ? kind : `${kind} (${String(format)})`}${ending}`
+  const format = schema['format'] as string | undefined
+  return html`${format === undefined ? kind : `${kind} (${format})`}${ending}`
 }
 
 /** The properties of an object; of anything else, its type. */

@@ -77,7 +77,12 @@ export class ApiContract {
     const valueOf = (name: string): string | undefined => {
       const example = parameters.find((one) => one.name === name)?.example
       return (
-        this.actual.get(name) ?? (example === undefined ? undefined : String(example as string))
+        this.actual.get(name) ??
+        (example === undefined
+          ? undefined
+          : typeof example === 'string'
+            ? example
+            : JSON.stringify(example))
       )
     }
     const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {

@@ -92,9 +92,10 @@ describe('the OpenAPI document of a running program', () => {
     const receipt = ((await reply.json()) as { receipt?: string }).receipt
     if (receipt !== undefined) contract.actual.set('receipt', receipt)
     const account = contract.operation('getAccount')
-    for (const deadline = Date.now() + 20_000; ; await delay(50)) {
-      if ((await send(account)).status === 200) return
+    const deadline = Date.now() + 20_000
+    while ((await send(account)).status !== 200) {
       assert(Date.now() < deadline, 'the example batch is not persisted')
+      await delay(50)
     }
   }
 
