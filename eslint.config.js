@@ -63,6 +63,7 @@ const nodeGlobals = [
   'AbortController',
   'AbortSignal',
   'Buffer',
+  'Response',
   'URL',
   'clearInterval',
   'clearTimeout',
