@@ -15,11 +15,9 @@ const program = { source: path.join(root, 'src'), target }
 const client = { source: path.join(root, 'client/src'), target: path.join(target, 'client') }
 const stampFile = path.join(target, '.sources')
 const compilerState = path.join(target, '.tsbuildinfo')
-const clientState = path.join(target, '.tsbuildinfo-client')
-/** Made by others: the compiler's records; the executable and its stamp (binary.mjs). */
+/** Made by others: the compiler's record; the executable and its stamp (binary.mjs). */
 const kept = new Set([
   compilerState,
-  clientState,
   path.join(target, 'transaction-ledger'),
   path.join(target, '.executable'),
 ])
@@ -36,11 +34,9 @@ export async function build() {
   if (stamp === readStamp() && isComplete) return
   say('Building dist/ from src/ and client/.')
   fs.rmSync(stampFile, { force: true })
-  // The compiler believes its own records, and would not write again what somebody deleted.
-  if (!isComplete)
-    for (const state of [compilerState, clientState]) fs.rmSync(state, { force: true })
-  const clientFlags = ['--outDir', client.target, '--tsBuildInfoFile', clientState]
-  await compile('-p', path.join(root, 'client'), ...clientFlags)
+  // The compiler believes its own record, and would not write again what somebody deleted.
+  if (!isComplete) fs.rmSync(compilerState, { force: true })
+  await compile('-p', path.join(root, 'client'), '--outDir', client.target)
   await compile('-p', root)
   for (const file of sources) if (!file.endsWith('.ts')) copy(file)
   removeOrphans(outputs)

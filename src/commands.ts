@@ -16,7 +16,7 @@ export interface ProgramCommand {
 
 export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {
   import: {
-    summary: 'posts the transactions of a CSV or NDJSON file, resumably',
+    summary: 'Post the transactions of a CSV or NDJSON file, resumably.',
     run: async (argv) => (await import('./commands/import.ts')).runImport(argv),
   },
 }

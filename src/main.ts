@@ -6,7 +6,8 @@
 // Absent: what the roles do (program.ts composes them).
 
 import { useCache } from './artifact/cache.ts'
-import { licensesText, usage, version, versionText } from './artifact/executable.ts'
+import { commandUsage, licensesText, usage, version, versionText } from './artifact/executable.ts'
+import { commands } from './commands.ts'
 import { describeConfig, readConfig, type Config } from './config.ts'
 import { messageOf, reactionTo } from './errors.ts'
 import { helpText } from './flags.ts'
@@ -89,7 +90,10 @@ async function main(): Promise<void> {
 function textOf(kind: 'help' | 'version' | 'licenses'): string {
   if (kind === 'version') return versionText()
   if (kind === 'licenses') return licensesText()
-  return helpText(usage)
+  const words = Object.entries(commands).map(
+    ([word, command]) => `       ${commandUsage} ${word} --help   ${command?.summary ?? ''}`,
+  )
+  return helpText([...usage, ...words])
 }
 
 void main()

@@ -1,4 +1,4 @@
-// UUIDv7 (RFC 9562): ids that sort by the time they were made, and so keep the ledger's tables fast.
+// UUIDv7 (RFC 9562): ids that sort by the time they were made, which keeps the tables fast.
 // In:  the clock, randomness.
 // Out: ids, each greater than the one before.
 // Absent: other kinds of UUID.

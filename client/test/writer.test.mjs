@@ -20,7 +20,7 @@ test('transactions go out when a batch is full, and the rest after a while', asy
   )
 })
 
-test('a full queue makes add() wait', async (t) => {
+test('a full queue makes add() wait', async () => {
   let release
   const gate = new Promise((resolve) => (release = resolve))
   const writer = new Ledger({

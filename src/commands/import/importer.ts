@@ -4,8 +4,8 @@
 // Absent: arguments, the terminal (import.ts).
 
 /*
- * state ≤ done ≤ sent ≤ read. Only the oldest group under way can be done with: its faults are told,
- * its bytes go through the hash, and the state moves over it.
+ * state ≤ done ≤ sent ≤ read. Only the oldest group under way can be done with: its faults are
+ * told, its bytes go through the hash, and the state moves over it.
  */
 
 import type { Ledger, Transaction } from '#client'
