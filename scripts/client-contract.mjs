@@ -1,5 +1,5 @@
 // npm run generate, second half: the types of client/ from the OpenAPI document.
-// In:  dist/openapi/document.js, which serves the document.
+// In:  src/openapi/, bundled by itself: what is compiled already may rest on the types made here.
 // Out: client/src/gen/contract.ts: a type for each schema, what each operation takes and answers,
 //      and where in an answer whole numbers stand as strings.
 // Absent: code that runs, but for the two tables.
@@ -8,7 +8,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { main, root } from './run.mjs'
-import { setUp } from './setup.mjs'
+import { installPackages } from './packages.mjs'
 
 const target = path.join(root, 'client/src/gen/contract.ts')
 const prefix = '#/components/schemas/'
@@ -29,7 +29,7 @@ export async function compareContract() {
 async function contractText() {
   // Not at the top: `npm run check` loads this file before it has installed anything.
   const prettier = await import('prettier')
-  const { openapi } = await import(pathToFileURL(path.join(root, 'dist/openapi/document.js')))
+  const openapi = await readDocument()
   const { schemas } = openapi.components
   const named = Object.entries(schemas).map(([name, schema]) => declaration(name, schema))
   const text = [
@@ -45,6 +45,19 @@ async function contractText() {
   ].join('\n')
   const options = (await prettier.resolveConfig(target)) ?? {}
   return prettier.format(text, { ...options, filepath: target })
+}
+
+async function readDocument() {
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({
+    entryPoints: [path.join(root, 'src/openapi/document.ts')],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+  })
+  const source = Buffer.from(outputFiles[0].contents).toString('base64')
+  return (await import(`data:text/javascript;base64,${source}`)).openapi
 }
 
 function declaration(name, schema) {
@@ -92,15 +105,13 @@ function objectType({ properties, required = [] }) {
   return `{\n${members.join('\n')}\n}`
 }
 
-/** `[id, method, path, operation]` of each. */
+/** `[name, method, path, operation]` of each; its name is what no description can change. */
 function operationsOf(paths) {
   return Object.entries(paths).flatMap(([route, methods]) =>
-    Object.entries(methods).map(([method, operation]) => [
-      operation.operationId,
-      method.toUpperCase(),
-      route,
-      operation,
-    ]),
+    Object.entries(methods).map(([word, operation]) => {
+      const method = word.toUpperCase()
+      return [`'${method} ${route}'`, method, route, operation]
+    }),
   )
 }
 
@@ -113,7 +124,7 @@ function repliesOf({ responses }) {
 }
 
 function operationTypes(paths) {
-  const members = operationsOf(paths).map(([id, , , operation]) => {
+  const members = operationsOf(paths).map(([name, , , operation]) => {
     const parameters = (place) => {
       const found = (operation.parameters ?? []).filter((one) => one.in === place)
       const lines = found.map(
@@ -123,19 +134,19 @@ function operationTypes(paths) {
       return lines.length === 0 ? '{}' : `{ ${exact.join('\n')} }`
     }
     const replies = union(repliesOf(operation).map(([, schema]) => typeOf(schema))) || 'never'
-    return `${id}: { path: ${parameters('path')}\nquery: ${parameters('query')}\nreply: ${replies} }`
+    return `${name}: { path: ${parameters('path')}\nquery: ${parameters('query')}\nreply: ${replies} }`
   })
   return `/** What each operation takes in its path and query, and its successful answer in JSON. */
     export interface Operations { ${members.join('\n')} }\n`
 }
 
 function operationTable(paths) {
-  const rows = operationsOf(paths).map(([id, method, route, operation]) => {
+  const rows = operationsOf(paths).map(([name, method, route, operation]) => {
     const shapes = repliesOf(operation).map(([status, schema]) => {
       const shape = shapeOf(schema)
       return `${status}: ${JSON.stringify(shape ?? null)}`
     })
-    return `${id}: { method: '${method}', path: '${route}', shapes: { ${shapes.join(', ')} } }`
+    return `${name}: { method: '${method}', path: '${route}', shapes: { ${shapes.join(', ')} } }`
   })
   return `/** Whole numbers of an answer: the string "int", the name of a schema, the shape of an array's
       elements in brackets, or those of some members of an object. */
@@ -147,7 +158,7 @@ function operationTable(paths) {
       readonly shapes: { readonly [status: number]: Shape | null }
     }
 
-    export const operations: { readonly [Id in keyof Operations]: OperationRow } = {
+    export const operations: { readonly [Name in keyof Operations]: OperationRow } = {
       ${rows.join(',\n')}
     }\n`
 }
@@ -182,7 +193,7 @@ function shapeOf(schema = {}) {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   await main(async () => {
-    await setUp()
+    await installPackages()
     fs.mkdirSync(path.dirname(target), { recursive: true })
     fs.writeFileSync(target, await contractText())
   })

@@ -3,6 +3,7 @@
 // Out: the client, its options, its errors, the types of the contract.
 // Absent: anything else.
 
+export type { CallOptions } from './calls.ts'
 export {
   ContractError,
   InvalidTransactionError,
@@ -11,13 +12,7 @@ export {
   UnavailableError,
 } from './errors.ts'
 export type * from './gen/contract.ts'
-export {
-  Ledger,
-  type CallOptions,
-  type Posted,
-  type Refused,
-  type StatementOptions,
-} from './ledger.ts'
+export { Ledger, type Posted, type Refused, type StatementOptions } from './ledger.ts'
 export type { RetryOptions } from './retry.ts'
 export type { TransportOptions } from './transport.ts'
 export { uuidv7 } from './uuid.ts'

@@ -3,17 +3,12 @@
 // Out: values of the contract, with whole numbers as bigint.
 // Absent: batching of single transactions (writer.ts), attempts (transport.ts).
 
-import { LedgerError, RefusedError } from './errors.ts'
-import { operations, type Account, type Entry, type Operations } from './gen/contract.ts'
-import type { Transaction } from './gen/contract.ts'
-import { assertTransaction, decodeJson, encodeBatch } from './json.ts'
-import { Transport, type Call, type TransportOptions } from './transport.ts'
+import { Calls, type CallOptions, type Query } from './calls.ts'
+import { RefusedError } from './errors.ts'
+import type { Account, Entry, Transaction } from './gen/contract.ts'
+import { assertTransaction, encodeBatch } from './json.ts'
+import { Transport, type TransportOptions } from './transport.ts'
 import { Writer, type WriterOptions } from './writer.ts'
-
-export interface CallOptions {
-  /** Ends the call, and the attempts it makes. */
-  signal?: AbortSignal
-}
 
 export interface Posted {
   /** How many transactions are durable in the log now. */
@@ -27,18 +22,16 @@ export interface Refused {
   error: RefusedError
 }
 
-type Query<Id extends keyof Operations> = Operations[Id]['query']
+type StatementQuery = Query<'GET /v1/accounts/{account_id}/transactions'>
 
-export interface StatementOptions extends CallOptions {
-  /** Entries asked for at a time, at most 1000. */
-  pageSize?: number
-}
+/** `limit` is how many entries are asked for at a time. */
+export type StatementOptions = Omit<StatementQuery, 'cursor'> & CallOptions
 
 export class Ledger {
-  readonly #transport: Transport
+  readonly #calls: Calls
 
   constructor(options: TransportOptions) {
-    this.#transport = new Transport(options)
+    this.#calls = new Calls(new Transport(options))
   }
 
   /**
@@ -53,7 +46,7 @@ export class Ledger {
   async post(transactions: readonly Transaction[], options: CallOptions = {}): Promise<Posted> {
     for (const transaction of transactions) assertTransaction(transaction)
     const body = encodeBatch(transactions)
-    return this.#call('postTransactions', { body, ...options })
+    return this.#calls.call('POST /v1/transactions', { body, ...options })
   }
 
   /**
@@ -86,65 +79,15 @@ export class Ledger {
 
   /** Undefined for an account without entries. */
   account(accountId: string, options: CallOptions = {}): Promise<Account | undefined> {
-    return orNotFound(this.#call('getAccount', { path: { account_id: accountId }, ...options }))
+    const path = { account_id: accountId }
+    return this.#calls.find('GET /v1/accounts/{account_id}', { path, ...options })
   }
 
   /** Entries of an account, page by page as they are asked for. None for an unknown account. */
-  async *entries(accountId: string, options: StatementOptions = {}): AsyncGenerator<Entry> {
-    const { signal, pageSize: limit, ...query } = options
-    let cursor: string | undefined
-    do {
-      const page = await orNotFound(
-        this.#call('getAccountTransactions', {
-          path: { account_id: accountId },
-          query: { ...query, limit, cursor },
-          signal,
-        }),
-      )
-      if (page === undefined) return
-      yield* page.transactions
-      cursor = page.next_cursor ?? undefined
-    } while (cursor !== undefined)
-  }
-
-  async #call<Id extends keyof Operations>(
-    id: Id,
-    options: {
-      path?: Operations[Id]['path']
-      query?: Query<Id>
-      body?: string
-      waitMs?: number
-      signal?: AbortSignal | undefined
-    },
-  ): Promise<Operations[Id]['reply']> {
-    const { path = {}, query, body, waitMs, signal } = options
-    const operation = operations[id]
-    const call: Call = {
-      method: operation.method,
-      path: filled(operation.path, path),
-      ...(query === undefined ? {} : { query }),
-      ...(body === undefined ? {} : { body }),
-      ...(waitMs === undefined ? {} : { waitMs }),
-      signal,
-    }
-    const { status, text } = await this.#transport.send(call)
-    return decodeJson(text, operation.shapes[status] ?? null) as Operations[Id]['reply']
-  }
-}
-
-function filled(path: string, values: Readonly<Record<string, string>>): string {
-  return path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = values[name]
-    if (value === undefined) throw new LedgerError(`${path} needs ${name}.`)
-    return encodeURIComponent(value)
-  })
-}
-
-async function orNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer
-  } catch (error) {
-    if (error instanceof RefusedError && error.status === 404) return undefined
-    throw error
+  entries(accountId: string, options: StatementOptions = {}): AsyncGenerator<Entry> {
+    const { signal, ...query } = options
+    const request = { path: { account_id: accountId }, query, signal }
+    const name = 'GET /v1/accounts/{account_id}/transactions'
+    return this.#calls.pages(name, request, (page) => page.transactions)
   }
 }

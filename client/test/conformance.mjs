@@ -32,7 +32,7 @@ export async function conform(url) {
   await eventually(async () => (await ledger.account(payer))?.count === 250n, 'all entries')
   equal((await ledger.account(payer)).balance, -250n * amount, 'balance')
   let [seen, sum] = [0, 0n]
-  for await (const entry of ledger.entries(payee, { pageSize: 60 })) {
+  for await (const entry of ledger.entries(payee, { limit: 60 })) {
     seen += 1
     sum += entry.amount
   }

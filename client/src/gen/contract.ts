@@ -60,24 +60,24 @@ export interface Problem {
 
 /** What each operation takes in its path and query, and its successful answer in JSON. */
 export interface Operations {
-  postTransactions: { path: {}; query: {}; reply: Accepted }
-  getAccount: { path: { account_id: string }; query: {}; reply: Account }
-  getAccountTransactions: {
+  'POST /v1/transactions': { path: {}; query: {}; reply: Accepted }
+  'GET /v1/accounts/{account_id}': { path: { account_id: string }; query: {}; reply: Account }
+  'GET /v1/accounts/{account_id}/transactions': {
     path: { account_id: string }
     query: { limit?: number | undefined; cursor?: string | undefined }
     reply: EntryPage
   }
-  getHealth: {
+  'GET /healthz': {
     path: {}
     query: {}
     reply: {
       status: 'ok'
     }
   }
-  getReadiness: { path: {}; query: {}; reply: Readiness }
-  getMetrics: { path: {}; query: {}; reply: never }
-  getOpenapi: { path: {}; query: {}; reply: Readonly<Record<string, unknown>> }
-  getDocs: { path: {}; query: {}; reply: never }
+  'GET /readyz': { path: {}; query: {}; reply: Readiness }
+  'GET /metrics': { path: {}; query: {}; reply: never }
+  'GET /openapi.json': { path: {}; query: {}; reply: Readonly<Record<string, unknown>> }
+  'GET /docs': { path: {}; query: {}; reply: never }
 }
 
 /** Whole numbers of an answer: the string "int", the name of a schema, the shape of an array's
@@ -90,19 +90,27 @@ interface OperationRow {
   readonly shapes: { readonly [status: number]: Shape | null }
 }
 
-export const operations: { readonly [Id in keyof Operations]: OperationRow } = {
-  postTransactions: { method: 'POST', path: '/v1/transactions', shapes: { 202: 'Accepted' } },
-  getAccount: { method: 'GET', path: '/v1/accounts/{account_id}', shapes: { 200: 'Account' } },
-  getAccountTransactions: {
+export const operations: { readonly [Name in keyof Operations]: OperationRow } = {
+  'POST /v1/transactions': {
+    method: 'POST',
+    path: '/v1/transactions',
+    shapes: { 202: 'Accepted' },
+  },
+  'GET /v1/accounts/{account_id}': {
+    method: 'GET',
+    path: '/v1/accounts/{account_id}',
+    shapes: { 200: 'Account' },
+  },
+  'GET /v1/accounts/{account_id}/transactions': {
     method: 'GET',
     path: '/v1/accounts/{account_id}/transactions',
     shapes: { 200: 'EntryPage' },
   },
-  getHealth: { method: 'GET', path: '/healthz', shapes: { 200: null } },
-  getReadiness: { method: 'GET', path: '/readyz', shapes: { 200: 'Readiness' } },
-  getMetrics: { method: 'GET', path: '/metrics', shapes: {} },
-  getOpenapi: { method: 'GET', path: '/openapi.json', shapes: { 200: null } },
-  getDocs: { method: 'GET', path: '/docs', shapes: {} },
+  'GET /healthz': { method: 'GET', path: '/healthz', shapes: { 200: null } },
+  'GET /readyz': { method: 'GET', path: '/readyz', shapes: { 200: 'Readiness' } },
+  'GET /metrics': { method: 'GET', path: '/metrics', shapes: {} },
+  'GET /openapi.json': { method: 'GET', path: '/openapi.json', shapes: { 200: null } },
+  'GET /docs': { method: 'GET', path: '/docs', shapes: {} },
 }
 
 export const schemaShapes: { readonly [name: string]: Shape | undefined } = {
