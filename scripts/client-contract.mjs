@@ -40,7 +40,7 @@ async function contractText() {
     '',
     ...named,
     operationTypes(openapi.paths),
-    operationTable(openapi.paths),
+    operationTable(openapi.paths, schemas),
     shapeTable(schemas),
   ].join('\n')
   const options = (await prettier.resolveConfig(target)) ?? {}
@@ -78,6 +78,8 @@ function typeOf(schema = {}) {
   if (choices) return union(choices.map(typeOf))
   if (schema.allOf) return schema.allOf.map(typeOf).join(' & ')
   if ('const' in schema) return JSON.stringify(schema.const)
+  // A query has no other way to write it.
+  if (schema.enum?.toSorted().join() === 'false,true') return 'boolean'
   if (schema.enum) return union(schema.enum.map((value) => JSON.stringify(value)))
   const types = [schema.type ?? 'unknown'].flat()
   return union(types.map((type) => plainType(type, schema)))
@@ -140,10 +142,10 @@ function operationTypes(paths) {
     export interface Operations { ${members.join('\n')} }\n`
 }
 
-function operationTable(paths) {
+function operationTable(paths, schemas) {
   const rows = operationsOf(paths).map(([name, method, route, operation]) => {
     const shapes = repliesOf(operation).map(([status, schema]) => {
-      const shape = shapeOf(schema)
+      const shape = shapeOf(schema, schemas)
       return `${status}: ${JSON.stringify(shape ?? null)}`
     })
     return `${name}: { method: '${method}', path: '${route}', shapes: { ${shapes.join(', ')} } }`
@@ -165,7 +167,7 @@ function operationTable(paths) {
 
 function shapeTable(schemas) {
   const rows = Object.entries(schemas)
-    .map(([name, schema]) => [name, shapeOf(schema)])
+    .map(([name, schema]) => [name, shapeOf(schema, schemas)])
     .filter(([, shape]) => shape !== undefined)
     .map(([name, shape]) => `${name}: ${JSON.stringify(shape)}`)
   return `export const schemaShapes: { readonly [name: string]: Shape | undefined } = {
@@ -174,21 +176,35 @@ function shapeTable(schemas) {
 }
 
 /** Undefined where there is no whole number to look for. */
-function shapeOf(schema = {}) {
-  if (schema.$ref !== undefined) return schema.$ref.slice(prefix.length)
-  for (const part of schema.oneOf ?? schema.anyOf ?? schema.allOf ?? []) {
-    const shape = shapeOf(part)
+function shapeOf(schema = {}, schemas) {
+  if (schema.$ref !== undefined) {
+    const name = schema.$ref.slice(prefix.length)
+    return shapeOf(schemas[name], schemas) === undefined ? undefined : name
+  }
+  if (schema.allOf) return shapeOfAll(schema.allOf, schemas)
+  for (const part of schema.oneOf ?? schema.anyOf ?? []) {
+    const shape = shapeOf(part, schemas)
     if (shape !== undefined) return shape
   }
   if (schema.pattern === wholeNumber) return 'int'
   if (schema.items) {
-    const inner = shapeOf(schema.items)
+    const inner = shapeOf(schema.items, schemas)
     return inner === undefined ? undefined : [inner]
   }
   const members = Object.entries(schema.properties ?? {})
-    .map(([name, property]) => [name, shapeOf(property)])
+    .map(([name, property]) => [name, shapeOf(property, schemas)])
     .filter(([, shape]) => shape !== undefined)
   return members.length === 0 ? undefined : Object.fromEntries(members)
+}
+
+/** The members of all parts. */
+function shapeOfAll(parts, schemas) {
+  const shapes = parts.map((part) => {
+    const inner = part.$ref === undefined ? part : schemas[part.$ref.slice(prefix.length)]
+    return shapeOf(inner, schemas) ?? {}
+  })
+  const whole = Object.assign({}, ...shapes)
+  return Object.keys(whole).length === 0 ? undefined : whole
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

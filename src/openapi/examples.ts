@@ -9,10 +9,8 @@ interface Example {
   /** By name, whether in the path or in the query. */
   parameters?: Readonly<Record<string, string | number | boolean>>
   body?: unknown
-  /** Status of the reply below. */
-  status: number
-  /** JSON as an object; other media types as text. */
-  reply: unknown
+  /** By status. */
+  replies: Readonly<Record<number, unknown>>
 }
 
 const payer = '7d7b4bd1-1f4f-4c5b-8a3e-0d6f7f0a1b2c'
@@ -29,24 +27,23 @@ const examples: Readonly<Record<string, Example>> = {
       { id: transfer, account_id: payer, amount: '-1250' },
       { id: transfer, account_id: payee, amount: '1250' },
     ],
-    status: 202,
-    reply: { accepted: 2, receipt },
+    replies: { 202: { accepted: 2, receipt } },
   },
   getAccount: {
     parameters: { account_id: payee },
-    status: 200,
-    reply: { account_id: payee, balance: '1250', count: '1', as_of: readAt },
+    replies: { 200: { account_id: payee, balance: '1250', count: '1', as_of: readAt } },
   },
   getAccountTransactions: {
     parameters: { account_id: payee, limit: 10 },
-    status: 200,
-    reply: {
-      transactions: [{ id: transfer, account_id: payee, amount: '1250', created_at: takenAt }],
-      next_cursor: null,
+    replies: {
+      200: {
+        transactions: [{ id: transfer, account_id: payee, amount: '1250', created_at: takenAt }],
+        next_cursor: null,
+      },
     },
   },
-  getHealth: { status: 200, reply: { status: 'ok' } },
-  getReadiness: { status: 200, reply: { ready: true } },
+  getHealth: { replies: { 200: { status: 'ok' } } },
+  getReadiness: { replies: { 200: { ready: true } } },
 }
 
 /** Operations whose reply is a document or a stream of its own kind, too long for an example. */
@@ -67,7 +64,7 @@ export function withExamples(paths: Paths): Paths {
   return result
 }
 
-function decorated(operation: Schema, { parameters, body, status, reply }: Example): Schema {
+function decorated(operation: Schema, { parameters, body, replies }: Example): Schema {
   const described = (operation['parameters'] ?? []) as readonly Schema[]
   const responses = operation['responses'] as Readonly<Record<string, Schema>>
   const requestBody = operation['requestBody'] as Schema | undefined
@@ -81,7 +78,7 @@ function decorated(operation: Schema, { parameters, body, status, reply }: Examp
     }),
     ...(requestBody && { requestBody: withContent(requestBody, body) }),
     responses: mapped(responses, (response, code) =>
-      code === String(status) ? withContent(response, reply) : response,
+      code in replies ? withContent(response, replies[Number(code)]) : response,
     ),
   }
 }

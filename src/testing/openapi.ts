@@ -55,9 +55,9 @@ export class ApiContract {
     return found
   }
 
-  /** The one reply of an operation that has an example. */
-  exampleReply({ id, responses }: Operation): ExampleReply {
-    const replies = Object.entries(responses).flatMap(([status, response]) =>
+  /** The replies of an operation that have an example. */
+  exampleReplies({ responses }: Operation): ExampleReply[] {
+    return Object.entries(responses).flatMap(([status, response]) =>
       Object.entries((response['content'] ?? {}) as Record<string, Json>)
         .filter(([, media]) => 'example' in media)
         .map(([type, media]) => ({
@@ -67,8 +67,6 @@ export class ApiContract {
           value: media['example'],
         })),
     )
-    assert.equal(replies.length, 1, `${id}: expected one reply with an example`)
-    return replies[0]
   }
 
   /** The request that the examples of an operation make. */
