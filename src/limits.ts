@@ -142,6 +142,13 @@ export const changesReadsMax = 2
 /** Most quarantined records in one flush; their bytes are kept whole in the table. */
 export const flushQuarantineMax = 64
 
+/** Longest line that `import` reads; what a transaction needs is a hundredth of it. */
+export const importLineBytesMax = 64 * kibibyte
+
+/** A group of lines that `import` sends as one request is cut here, however few they are. */
+export const importGroupBytesMax = 2 * mebibyte
+
+assert(importLineBytesMax < importGroupBytesMax, 'a line must fit a group')
 assert.equal(rowBytes, 66)
 assert(changesEventRowsMax < changesRowsMax && changesReadersMax < streamsMax)
 assert(openLeafRows * 2 <= keySetKeysMax, 'the load may double while a leaf is open')

@@ -7,7 +7,8 @@
 
 import { setFlagsFromString } from 'node:v8'
 import { useCache } from './artifact/cache.ts'
-import { licensesText, usage, version, versionText } from './artifact/executable.ts'
+import { commandUsage, licensesText, usage, version, versionText } from './artifact/executable.ts'
+import { commands } from './commands.ts'
 import { describeConfig, readConfig, type Config } from './config.ts'
 import { messageOf, reactionTo } from './errors.ts'
 import { helpText } from './flags.ts'
@@ -98,7 +99,10 @@ async function main(): Promise<void> {
 function textOf(kind: 'help' | 'version' | 'licenses'): string {
   if (kind === 'version') return versionText()
   if (kind === 'licenses') return licensesText()
-  return helpText(usage)
+  const words = Object.entries(commands).map(
+    ([word, command]) => `       ${commandUsage} ${word} --help   ${command?.summary ?? ''}`,
+  )
+  return helpText([...usage, ...words])
 }
 
 void main()
