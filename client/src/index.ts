@@ -13,6 +13,7 @@ export {
 } from './errors.ts'
 export type * from './gen/contract.ts'
 export { Ledger, type Posted, type Refused, type StatementOptions } from './ledger.ts'
+export { Receipt, type Outcome, type ReceiptStatus, type WaitOptions } from './receipt.ts'
 export type { RetryOptions } from './retry.ts'
 export type { TransportOptions } from './transport.ts'
 export { uuidv7 } from './uuid.ts'

@@ -78,11 +78,6 @@ export class ReadDatabases {
       all[databaseOf(bucketOf(partition, buckets), { buckets, databases: all.length })]
   }
 
-  /** Hash buckets over all databases. */
-  get buckets(): number {
-    return this.#servers.buckets
-  }
-
   /** All of them, in the order that divides the buckets. */
   async all(): Promise<ReadDatabase[]> {
     const databases = await this.#servers.databases()
