@@ -5,6 +5,7 @@
 
 import type { Route } from '../http/http.ts'
 import { accountPaths, accountSchemas } from './accounts.ts'
+import { changesPaths, changesSchemas } from './changes.ts'
 import { entryPaths, entrySchemas } from './entries.ts'
 import { operationPaths, operationSchemas } from './operations.ts'
 import { commonSchemas } from './parts.ts'
@@ -21,6 +22,7 @@ export const openapi = {
     ...transactionPaths,
     ...accountPaths,
     ...entryPaths,
+    ...changesPaths,
     ...operationPaths,
   },
   components: {
@@ -28,6 +30,7 @@ export const openapi = {
       ...transactionSchemas,
       ...accountSchemas,
       ...entrySchemas,
+      ...changesSchemas,
       ...operationSchemas,
       ...commonSchemas,
     },
