@@ -4,6 +4,7 @@
 // Absent: anything else.
 
 export type { CallOptions } from './calls.ts'
+export type { ChangesOptions } from './changes.ts'
 export {
   ContractError,
   InvalidTransactionError,

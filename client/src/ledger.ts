@@ -4,8 +4,9 @@
 // Absent: batching of single transactions (writer.ts), attempts (transport.ts).
 
 import { Calls, type CallOptions, type Query, type Reply } from './calls.ts'
+import { changesOf, type ChangesOptions } from './changes.ts'
 import { RefusedError } from './errors.ts'
-import type { Account, Entry, Transaction } from './gen/contract.ts'
+import type { Account, ChangesBatch, Entry, Transaction } from './gen/contract.ts'
 import { assertTransaction, encodeBatch } from './json.ts'
 import { Receipt, waiting, type Outcome } from './receipt.ts'
 import { Transport, type TransportOptions } from './transport.ts'
@@ -135,5 +136,10 @@ export class Ledger {
   conflicts(options: ConflictOptions = {}): AsyncGenerator<Conflict> {
     const { signal, ...query } = options
     return this.#calls.pages('GET /v1/conflicts', { query, signal }, (page) => page.conflicts)
+  }
+
+  /** Batches of entries as they are committed, for ever; see ChangesOptions for where it begins. */
+  changes(options: ChangesOptions = {}): AsyncGenerator<ChangesBatch> {
+    return changesOf(this.#calls, options)
   }
 }

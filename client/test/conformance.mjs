@@ -22,6 +22,7 @@ export async function conform(url) {
   const [payer, payee] = [uuidv7(), uuidv7()]
   await reads(ledger, payer, payee)
   await receipts(ledger, payer, payee)
+  await changes(ledger, payer, payee)
   const refused = await ledger.account('x').catch((error) => error)
   equal(refused instanceof RefusedError, true, 'a malformed account is refused')
   equal(refused.problem.field, 'account_id', 'field of the problem')
@@ -70,6 +71,26 @@ async function receipts(ledger, payer, payee) {
   equal(found.map(({ amount }) => amount).join(), '6', 'conflicts')
   const refused = await ledger.post(again, { balanced: true }).catch((error) => error)
   equal(refused instanceof RefusedError, true, 'an unbalanced batch is refused')
+}
+
+async function changes(ledger, payer, payee) {
+  const aborter = new AbortController()
+  const { signal } = aborter
+  let cursor
+  let seen = 0
+  for await (const batch of ledger.changes({ after: 'start', follow: false })) {
+    seen += batch.transactions.filter(({ account_id: one }) => one === payee).length
+    cursor = batch.cursor
+  }
+  equal(seen, 251, 'changes from the start')
+  const waiting = ledger.changes({ after: cursor, signal })
+  const next = waiting.next()
+  await ledger.post([{ id: uuidv7(), account_id: payee, amount: 7n }])
+  const { value } = await next
+  equal(value.transactions.at(-1).amount, 7n, 'the next change')
+  aborter.abort()
+  const ended = await waiting.next().catch((error) => error)
+  equal(ended.name ?? ended.done, 'AbortError', 'an aborted stream')
 }
 
 const url = globalThis.process?.argv[2]

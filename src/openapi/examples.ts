@@ -99,6 +99,7 @@ const examples: Readonly<Record<string, Example>> = {
 /** Operations that answer with a document, a file or a stream: too long for an example. */
 export const withoutExample: ReadonlySet<string> = new Set([
   'exportAccountTransactions',
+  'getChanges',
   'getQuarantinedBytes',
   'getMetrics',
   'getOpenapi',
