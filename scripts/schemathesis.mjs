@@ -76,7 +76,7 @@ async function test(words) {
   try {
     await takeExamples(url)
     const config = path.join(root, 'scripts/schemathesis.toml')
-    const flags = ['--checks', 'all', '--max-examples', '30', '--seed', '1', '--no-color']
+    const flags = ['--checks', 'all', '--max-examples', '15', '--seed', '1', '--no-color']
     const args = ['--config-file', config, 'run', `${url}/openapi.json`, ...flags, ...words]
     const { code } = await run(tool, args, { cwd: directory, show: true })
     if (child.exitCode !== null) throw new SetupError('The program ended under the test.')

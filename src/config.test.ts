@@ -41,6 +41,18 @@ test('a flag wins over its environment variable, which wins over the default', (
   assert.equal(config([], { LINGER: '' }).lingerMs, 100)
 })
 
+test('role query reads from replicas without any primary; no other role does', () => {
+  const replicas = ['--read-url', 'postgres://u:secret@r1/ledger,postgres://u@r2/ledger']
+  const found = config(['--role', 'query', ...replicas])
+  assert.deepEqual(found.readUrls, ['postgres://u:secret@r1/ledger', 'postgres://u@r2/ledger'])
+  assert.deepEqual(found.databaseUrls, [])
+  assert(!JSON.stringify(describeConfig(found)).includes('secret'))
+  checkRefused(['--role', 'worker', '--brokers', 'k:1', ...replicas], '--read-url', 'role query')
+  checkRefused(['--role', 'query'], '--database-url')
+  checkRefused(['--read-url', 'r1'], '--read-url (READ_URL)', 'postgresql://')
+  checkRefused(['--query-timeout', '0'], '--query-timeout', 'from 1 to 600')
+})
+
 test('every flag is in --help with its environment variable', () => {
   const help = helpText([])
   for (const flag of flags) {

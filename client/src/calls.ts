@@ -70,13 +70,34 @@ export class Calls {
     } while (cursor !== undefined)
   }
 
-  /** The lines of an answer, as they come, until it ends or is cut. */
+  /**
+   * The lines of an answer, as they come, until it ends or is cut.
+   *
+   * @throws Error when nothing came for that long
+   */
   async *lines<Name extends OperationName>(
     name: Name,
     request: Request<Name>,
+    silenceMsMax: number,
   ): AsyncGenerator<string> {
-    const call = { ...callOf(name, request), accept: 'application/x-ndjson' }
-    yield* linesOf(await this.#transport.open(call))
+    const silence = new AbortController()
+    const { signal } = request
+    const either = signal ? AbortSignal.any([signal, silence.signal]) : silence.signal
+    const call = { ...callOf(name, request), accept: 'application/x-ndjson', signal: either }
+    const why = new Error(`Nothing came for ${silenceMsMax} ms.`)
+    const watch = (): ReturnType<typeof setTimeout> =>
+      setTimeout(() => silence.abort(why), silenceMsMax)
+    let timer = watch()
+    try {
+      for await (const line of linesOf(await this.#transport.open(call))) {
+        // However long the reader takes, the connection is not to blame for it.
+        clearTimeout(timer)
+        yield line
+        timer = watch()
+      }
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 // Absent: anything else.
 
 export type { CallOptions } from './calls.ts'
+export type { ChangesOptions } from './changes.ts'
 export {
   ContractError,
   InvalidTransactionError,
@@ -13,6 +14,7 @@ export {
 } from './errors.ts'
 export type * from './gen/contract.ts'
 export { Ledger, type Posted, type Refused, type StatementOptions } from './ledger.ts'
+export { Receipt, type Outcome, type ReceiptStatus, type WaitOptions } from './receipt.ts'
 export type { RetryOptions } from './retry.ts'
 export type { TransportOptions } from './transport.ts'
 export { uuidv7 } from './uuid.ts'

@@ -3,17 +3,28 @@
 // Out: values of the contract, with whole numbers as bigint.
 // Absent: batching of single transactions (writer.ts), attempts (transport.ts).
 
-import { Calls, type CallOptions, type Query } from './calls.ts'
+import { Calls, type CallOptions, type Query, type Reply } from './calls.ts'
+import { changesOf, type ChangesOptions } from './changes.ts'
 import { RefusedError } from './errors.ts'
-import type { Account, Entry, Transaction } from './gen/contract.ts'
+import type { Account, ChangesBatch, Entry, Transaction } from './gen/contract.ts'
 import { assertTransaction, encodeBatch } from './json.ts'
+import { Receipt, waiting, type Outcome } from './receipt.ts'
 import { Transport, type TransportOptions } from './transport.ts'
 import { Writer, type WriterOptions } from './writer.ts'
+
+export interface PostOptions extends CallOptions {
+  /** Refuse the batch unless the amounts of every id in it sum to zero. */
+  balanced?: boolean
+  /** Wait so long, in milliseconds, for the batch to be persisted, and tell what became of it. */
+  waitMs?: number
+}
 
 export interface Posted {
   /** How many transactions are durable in the log now. */
   accepted: number
-  receipt: string
+  receipt: Receipt
+  /** What became of each, in their order, if it was waited for and came in time. */
+  outcomes?: readonly Outcome[]
 }
 
 /** A transaction that the ledger refused, and why. */
@@ -26,6 +37,12 @@ type StatementQuery = Query<'GET /v1/accounts/{account_id}/transactions'>
 
 /** `limit` is how many entries are asked for at a time. */
 export type StatementOptions = Omit<StatementQuery, 'cursor'> & CallOptions
+
+type ConflictQuery = Query<'GET /v1/conflicts'>
+
+export type ConflictOptions = Omit<ConflictQuery, 'cursor'> & CallOptions
+
+export type Conflict = Reply<'GET /v1/conflicts'>['conflicts'][number]
 
 export class Ledger {
   readonly #calls: Calls
@@ -43,10 +60,16 @@ export class Ledger {
    * @throws RefusedError with the index of the transaction at fault in its problem
    * @throws UnavailableError after which each may or may not have been taken
    */
-  async post(transactions: readonly Transaction[], options: CallOptions = {}): Promise<Posted> {
+  async post(transactions: readonly Transaction[], options: PostOptions = {}): Promise<Posted> {
+    const { balanced, waitMs, signal } = options
     for (const transaction of transactions) assertTransaction(transaction)
-    const body = encodeBatch(transactions)
-    return this.#calls.call('POST /v1/transactions', { body, ...options })
+    const reply = await this.#calls.call('POST /v1/transactions', {
+      body: encodeBatch(transactions),
+      query: { balanced, ...(waitMs === undefined ? {} : waiting(waitMs).query) },
+      ...(waitMs === undefined ? {} : { waitMs }),
+      signal,
+    })
+    return { ...reply, receipt: this.receipt(reply.receipt) }
   }
 
   /**
@@ -55,7 +78,7 @@ export class Ledger {
    */
   async postValid(
     transactions: readonly Transaction[],
-    options: CallOptions = {},
+    options: PostOptions = {},
   ): Promise<{ posted: Posted | undefined; refused: Refused[] }> {
     const rest = [...transactions]
     const refused: Refused[] = []
@@ -77,6 +100,11 @@ export class Ledger {
     return new Writer((batch) => this.postValid(batch), options)
   }
 
+  /** A receipt of an earlier batch, wherever that was posted. */
+  receipt(token: string): Receipt {
+    return new Receipt(this.#calls, token)
+  }
+
   /** Undefined for an account without entries. */
   account(accountId: string, options: CallOptions = {}): Promise<Account | undefined> {
     const path = { account_id: accountId }
@@ -89,5 +117,29 @@ export class Ledger {
     const request = { path: { account_id: accountId }, query, signal }
     const name = 'GET /v1/accounts/{account_id}/transactions'
     return this.#calls.pages(name, request, (page) => page.transactions)
+  }
+
+  /** One entry of an account; undefined where there is none. */
+  entry(accountId: string, id: string, options: CallOptions = {}): Promise<Entry | undefined> {
+    const path = { account_id: accountId, id }
+    const name = 'GET /v1/accounts/{account_id}/transactions/{id}'
+    return this.#calls.find(name, { path, ...options })
+  }
+
+  /** The entries of one id, on whichever accounts they are. */
+  transfer(id: string, options: CallOptions = {}): AsyncGenerator<Entry> {
+    const request = { path: { id }, ...options }
+    return this.#calls.pages('GET /v1/transactions/{id}', request, (page) => page.transactions)
+  }
+
+  /** What was acknowledged, but differs from what was there. */
+  conflicts(options: ConflictOptions = {}): AsyncGenerator<Conflict> {
+    const { signal, ...query } = options
+    return this.#calls.pages('GET /v1/conflicts', { query, signal }, (page) => page.conflicts)
+  }
+
+  /** Batches of entries as they are committed, for ever; see ChangesOptions for where it begins. */
+  changes(options: ChangesOptions = {}): AsyncGenerator<ChangesBatch> {
+    return changesOf(this.#calls, options)
   }
 }

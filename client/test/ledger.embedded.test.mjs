@@ -64,7 +64,8 @@ describe('the client and a real ledger', () => {
     assert.deepEqual(new Map(rows.map(({ id, amount }) => [id, BigInt(amount)])), amounts)
     assert.equal(rows.length, amounts.size)
     const { rows: conflicts } = await database.query(
-      'SELECT count(*)::int AS n FROM ledger.conflicts',
+      'SELECT count(*)::int AS n FROM ledger.conflicts WHERE account_id = $1',
+      [account_id],
     )
     assert.equal(conflicts[0].n, 0)
   })

@@ -12,7 +12,14 @@ import {
 } from '../testing/ledger.ts'
 import { idAt } from '../testing/rows.ts'
 import { commitFlush } from './commit.ts'
-import { ensureLeaves, lowestIdAt, type SkippedLeaf } from './leaves.ts'
+import {
+  dayMilliseconds,
+  ensureLeaves,
+  lowestIdAt,
+  restLeafTable,
+  summarizeLeaves,
+  type SkippedLeaf,
+} from './leaves.ts'
 import { migrate } from './migrate.ts'
 
 let server: TestPostgres
@@ -147,4 +154,33 @@ test('a process that stops for good while it creates a leaf does not hold up flu
   )
   assert.deepEqual(await usedLeaves(url), ['default'])
   await stopped.close()
+})
+
+test('rows of a leaf that grows are found by their time without reading all of it', async () => {
+  const url = await createTestLedger(server)
+  await withConnection(url, async (connection) => {
+    const rest = restLeafTable(0, Math.floor(Date.now() / dayMilliseconds) * dayMilliseconds)
+    // Rows that belong to the bucket, as many as fill some ranges of the index.
+    await connection.execute(
+      `INSERT INTO ledger.transactions_b00
+       SELECT account_id, id, 1, now() + n * interval '1 second'
+       FROM (SELECT n, gen_random_uuid() AS account_id, uuidv7() AS id
+             FROM generate_series(1, 120000) n) rows
+       WHERE satisfies_hash_partition('ledger.transactions'::regclass, 4, 0, account_id)`,
+    )
+    const pagesRead = async (): Promise<number> => {
+      const [plan] = await connection.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
+        `EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT json) SELECT count(*) FROM ${rest}
+         WHERE created_at < now() + interval '10 seconds'`,
+      )
+      const { 'Shared Hit Blocks': hit, 'Shared Read Blocks': read } = plan['QUERY PLAN'][0].Plan
+      return hit + read
+    }
+    await connection.script('SET enable_seqscan = off; SET enable_indexonlyscan = off')
+    const before = await pagesRead()
+    await connection.script('SELECT pg_stat_force_next_flush()')
+    await summarizeLeaves(connection, new Map())
+    const after = await pagesRead()
+    assert(after < before / 2, `${before} pages, then ${after}`)
+  })
 })

@@ -37,6 +37,11 @@ export class ReadDatabases {
     return new ReadDatabases(this.#servers, signal)
   }
 
+  /** Hash buckets over all databases. */
+  get buckets(): number {
+    return this.#servers.buckets
+  }
+
   get states(): ServerState[] {
     return this.#servers.states
   }
@@ -72,11 +77,6 @@ export class ReadDatabases {
     const all = await this.all()
     return (partition) =>
       all[databaseOf(bucketOf(partition, buckets), { buckets, databases: all.length })]
-  }
-
-  /** Hash buckets over all databases. */
-  get buckets(): number {
-    return this.#servers.buckets
   }
 
   /** All of them, in the order that divides the buckets. */

@@ -5,6 +5,7 @@
 
 import type { Route } from '../http/http.ts'
 import { accountPaths, accountSchemas } from './accounts.ts'
+import { changesPaths, changesSchemas } from './changes.ts'
 import { entryPaths, entrySchemas } from './entries.ts'
 import { operationPaths, operationSchemas } from './operations.ts'
 import { withExamples } from './examples.ts'
@@ -27,6 +28,7 @@ export const openapi = {
     ...accountPaths,
     ...entryPaths,
     ...refusedPaths,
+    ...changesPaths,
     ...operationPaths,
   }),
   components: {
@@ -36,6 +38,7 @@ export const openapi = {
       ...accountSchemas,
       ...entrySchemas,
       ...refusedSchemas,
+      ...changesSchemas,
       ...operationSchemas,
       ...commonSchemas,
     },

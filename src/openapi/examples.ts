@@ -20,34 +20,91 @@ const takenAt = '2026-11-24T00:49:56.412Z'
 const readAt = '2026-11-24T00:49:56.495Z'
 const receipt = 'AaHBOsMAAAAAAAAAAAIAAAACAAAAAAAAYvlkx3_a8SOdpIdqPj6iFw'
 
+const batch = [
+  { id: transfer, account_id: payer, amount: '-1250' },
+  { id: transfer, account_id: payee, amount: '1250' },
+]
+const outcomes = batch.map(({ id, account_id }) => ({ id, account_id, outcome: 'created' }))
+const entry = { id: transfer, account_id: payee, amount: '1250', created_at: takenAt }
+const account = {
+  account_id: payee,
+  balance: '1250',
+  count: '1',
+  as_of: readAt,
+}
+const status = { persisted: true, pending_partitions: 0, accepted: 2, accepted_at: takenAt }
+const lastPage = { next_cursor: null, prev_cursor: null }
+const record = {
+  partition: 17,
+  offset: '4711',
+  log_identity: '5f0e4f399b1a3f8d',
+  reason: 'Expected a TransactionBatch, found the end of the record in a field.',
+  size: 3,
+  created_at: takenAt,
+  quarantined_at: readAt,
+}
+
 /** By operationId. */
 const examples: Readonly<Record<string, Example>> = {
   postTransactions: {
-    body: [
-      { id: transfer, account_id: payer, amount: '-1250' },
-      { id: transfer, account_id: payee, amount: '1250' },
-    ],
-    replies: { 202: { accepted: 2, receipt } },
+    parameters: { wait: '5s', balanced: true },
+    body: batch,
+    replies: { 201: { accepted: 2, receipt, outcomes }, 202: { accepted: 2, receipt } },
   },
-  getAccount: {
-    parameters: { account_id: payee },
-    replies: { 200: { account_id: payee, balance: '1250', count: '1', as_of: readAt } },
+  getReceipt: { parameters: { receipt, wait: '5s' }, replies: { 200: status } },
+  postReceiptOutcomes: {
+    parameters: { receipt, wait: '5s' },
+    body: batch,
+    replies: { 200: { ...status, outcomes } },
   },
+  getAccount: { parameters: { account_id: payee }, replies: { 200: account } },
   getAccountTransactions: {
-    parameters: { account_id: payee, limit: 10 },
+    parameters: { account_id: payee, limit: 10, running_balance: 'true' },
+    replies: { 200: { transactions: [{ ...entry, running_balance: '1250' }], ...lastPage } },
+  },
+  getAccountTransaction: {
+    parameters: { account_id: payee, id: transfer },
+    replies: { 200: entry },
+  },
+  getTransaction: {
+    parameters: { id: transfer },
+    replies: {
+      200: { transactions: [{ ...entry, account_id: payer, amount: '-1250' }, entry], ...lastPage },
+    },
+  },
+  getConflicts: {
+    parameters: { account_id: payee },
     replies: {
       200: {
-        transactions: [{ id: transfer, account_id: payee, amount: '1250', created_at: takenAt }],
-        next_cursor: null,
+        conflicts: [
+          {
+            account_id: payee,
+            id: transfer,
+            amount: '1251',
+            recorded_amount: '1250',
+            created_at: takenAt,
+            detected_at: readAt,
+          },
+        ],
+        ...lastPage,
       },
     },
   },
+  getQuarantine: { replies: { 200: { records: [record], ...lastPage } } },
+  getQuarantinedRecord: { parameters: { partition: 17, offset: '4711' }, replies: { 200: record } },
   getHealth: { replies: { 200: { status: 'ok' } } },
   getReadiness: { replies: { 200: { ready: true } } },
 }
 
-/** Operations whose reply is a document or a stream of its own kind, too long for an example. */
-export const withoutExample: ReadonlySet<string> = new Set(['getMetrics', 'getOpenapi', 'getDocs'])
+/** Operations that answer with a document, a file or a stream: too long for an example. */
+export const withoutExample: ReadonlySet<string> = new Set([
+  'exportAccountTransactions',
+  'getChanges',
+  'getQuarantinedBytes',
+  'getMetrics',
+  'getOpenapi',
+  'getDocs',
+])
 
 type Paths = Readonly<Record<string, Readonly<Record<string, Schema>>>>
 

@@ -35,21 +35,31 @@ export class ChangesReader {
     this.#accept = accept
   }
 
-  /** Reads until `enough` says so after an event, or the reply ends. */
-  async read(query: string, enough: () => boolean = () => false): Promise<void> {
+  /** Reads until `enough` says so after an event, the signal is aborted, or the reply ends. */
+  async read(
+    query: string,
+    enough: () => boolean = () => false,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const leaving = new AbortController()
+    const leave = (): void => leaving.abort()
+    signal?.addEventListener('abort', leave)
+    if (signal?.aborted) return
     const after = encodeURIComponent(this.cursor)
     const url = `${this.#url}/v1/changes?after=${after}${this.#query}${query}`
-    const reply = await fetch(url, { headers: { Accept: this.#accept }, signal: leaving.signal })
-    assert.equal(reply.status, 200, reply.status === 200 ? '' : await reply.text())
-    assert.equal(reply.headers.get('content-type'), this.#accept)
     try {
+      const reply = await fetch(url, { headers: { Accept: this.#accept }, signal: leaving.signal })
+      assert.equal(reply.status, 200, reply.status === 200 ? '' : await reply.text())
+      assert.equal(reply.headers.get('content-type'), this.#accept)
       for await (const line of linesOf(reply)) {
         if (this.#accept === 'text/event-stream' && !line.startsWith('data: ')) continue
         this.#take(JSON.parse(line.replace(/^data: /, '')) as ReadEvent)
         if (enough()) break
       }
+    } catch (error) {
+      if (!signal?.aborted) throw error
     } finally {
+      signal?.removeEventListener('abort', leave)
       leaving.abort()
     }
   }

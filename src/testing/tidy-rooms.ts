@@ -16,7 +16,7 @@ const mayImport: Rooms = {
   receipt: ['batch', 'bytes', 'errors', 'limits', 'record'],
   observe: ['errors', 'limits'],
   http: ['errors', 'limits', 'observe'],
-  openapi: ['http', 'limits'],
+  openapi: ['http', 'limits', 'record'],
   postgres: ['artifact', 'bytes', 'errors', 'limits', 'observe'],
   log: ['bytes', 'errors', 'limits', 'observe', 'record'],
   ledger: ['artifact', 'bytes', 'errors', 'limits', 'observe', 'postgres', 'record'],

@@ -1,5 +1,5 @@
-// What must happen now and then beside the flushes: releasing the log, and creating the leaves of
-// days to come.
+// What must happen now and then beside the flushes: releasing the log, creating the leaves of days
+// to come, summarizing those that grow.
 // In:  the databases, the log.
 // Out: Log.release with what PostgreSQL has on disk; leaves ahead of time.
 // Absent: progress of the flushes; none of this is on their way.
@@ -7,13 +7,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import { durableCheckpoints } from '../ledger/checkpoint.ts'
-import { ensureLeaves } from '../ledger/leaves.ts'
+import { ensureLeaves, summarizeLeaves } from '../ledger/leaves.ts'
 import type { Log } from '../log/log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
 
 const releaseIntervalMs = 2000
 const leavesIntervalMs = 3_600_000
+const summaryIntervalMs = 20_000
 
 export interface UpkeepOptions {
   log: Log
@@ -31,6 +32,8 @@ export async function runUpkeep(options: UpkeepOptions, signal: AbortSignal): Pr
 async function keepUp(options: UpkeepOptions, url: string, signal: AbortSignal): Promise<void> {
   let connection: Connection | undefined
   let leavesDue = 0
+  let summaryDue = 0
+  const summarized = new Map<string, string>()
   let failing = false
   while (!signal.aborted) {
     try {
@@ -38,6 +41,10 @@ async function keepUp(options: UpkeepOptions, url: string, signal: AbortSignal):
       if (Date.now() >= leavesDue) {
         await ensureLeaves(connection, options.logger)
         leavesDue = Date.now() + leavesIntervalMs
+      }
+      if (Date.now() >= summaryDue) {
+        await summarizeLeaves(connection, summarized)
+        summaryDue = Date.now() + summaryIntervalMs
       }
       await release(options, connection)
       failing = false

@@ -109,6 +109,25 @@ export interface QuarantinePage {
   prev_cursor: string | null
 }
 
+/** Committed rows of one partition, by created_at, account_id and id. All rows of one created_at of a partition come in one batch. */
+export interface ChangesBatch {
+  partition: number
+  transactions: readonly {
+    id: string
+    account_id: string
+    amount: bigint
+    created_at: string
+  }[]
+  /** From where to go on after this. */
+  cursor: string
+}
+
+/** At the beginning and at the end of a reply, and when nothing comes for a while. */
+export interface ChangesPosition {
+  /** From where to go on after this. */
+  cursor: string
+}
+
 export interface Readiness {
   ready: boolean
   /** Why it should not; absent where it should. */
@@ -212,6 +231,16 @@ export interface Operations {
     query: { log_identity?: string | undefined }
     reply: never
   }
+  'GET /v1/changes': {
+    path: {}
+    query: {
+      after?: string | undefined
+      partitions?: string | undefined
+      follow?: boolean | undefined
+      limit?: number | undefined
+    }
+    reply: never
+  }
   'GET /healthz': {
     path: {}
     query: {}
@@ -292,6 +321,7 @@ export const operations: { readonly [Name in keyof Operations]: OperationRow } =
     path: '/v1/quarantine/{partition}/{offset}/bytes',
     shapes: {},
   },
+  'GET /v1/changes': { method: 'GET', path: '/v1/changes', shapes: {} },
   'GET /healthz': { method: 'GET', path: '/healthz', shapes: { 200: null } },
   'GET /readyz': { method: 'GET', path: '/readyz', shapes: { 200: null } },
   'GET /metrics': { method: 'GET', path: '/metrics', shapes: {} },
@@ -311,5 +341,6 @@ export const schemaShapes: { readonly [name: string]: Shape | undefined } = {
   ConflictPage: { conflicts: ['Conflict'] },
   QuarantinedRecord: { offset: 'int' },
   QuarantinePage: { records: ['QuarantinedRecord'] },
+  ChangesBatch: { transactions: [{ amount: 'int' }] },
   Problem: { sum: 'int' },
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { Client as Database } from 'pg'
 import { withoutExample } from '../../openapi/examples.ts'
 import { temporaryDirectory } from '../guard.ts'
 import { faultsOfHtml } from '../html-faults.ts'
@@ -20,7 +20,7 @@ describe('the OpenAPI document of a running program', () => {
     program = await new Program(flags).ready()
     const reply = await fetch(`${program.url}/openapi.json`)
     contract = new ApiContract((await reply.json()) as Record<string, unknown>)
-    await takeExampleBatch()
+    await takeExamples()
   })
   after(async () => {
     await program.stop()
@@ -91,17 +91,24 @@ describe('the OpenAPI document of a running program', () => {
     )
   })
 
-  /** What the other examples read. */
-  async function takeExampleBatch(): Promise<void> {
-    const reply = await send(contract.operation('postTransactions'))
-    const receipt = ((await reply.json()) as { receipt?: string }).receipt
-    if (receipt !== undefined) contract.actual.set('receipt', receipt)
-    const account = contract.operation('getAccount')
-    const deadline = Date.now() + 20_000
-    while ((await send(account)).status !== 200) {
-      assert(Date.now() < deadline, 'the example batch is not persisted')
-      await delay(50)
-    }
+  /** What the other examples read: a batch, a conflict with it, a record in quarantine. */
+  async function takeExamples(): Promise<void> {
+    const post = contract.operation('postTransactions')
+    const { url, init } = contract.request(post, program.url)
+    const reply = await fetch(url, init)
+    const { receipt } = (await reply.json()) as { receipt: string }
+    contract.actual.set('receipt', receipt)
+    const [, payee] = post.body?.example as { amount: string }[]
+    const body = JSON.stringify([{ ...payee, amount: '1251' }])
+    assert.equal((await fetch(url.replace('balanced=true', ''), { ...init, body })).status, 201)
+    const database = new Database(program.databaseUrl)
+    await database.connect()
+    await database.query(
+      `INSERT INTO ledger.quarantine
+         (partition, log_identity, log_offset, bytes, reason, created_at)
+       VALUES (17, '5f0e4f399b1a3f8d', 4711, '\\x0aff01', 'a reason', now())`,
+    )
+    await database.end()
   }
 
   function send(operation: Operation): Promise<Response> {
