@@ -128,7 +128,7 @@ export const flags = [
   {
     name: 'open-leaf-rate',
     value: 'ROWS|off',
-    fallback: '10000',
+    fallback: '5000',
     help: 'Rows a second of a bucket from which keys are built leaf by leaf, not row by row.',
   },
   {
@@ -176,7 +176,9 @@ export const flags = [
   {
     name: 'receipt-key',
     value: 'TEXT',
-    help: 'Key that signs receipts; the same on every ingress. Default: one kept in --data-dir.',
+    help:
+      'Key that signs receipts; the same on every ingress and query role. Default: one kept in ' +
+      '--data-dir.',
     secret: true,
   },
   {

@@ -33,6 +33,22 @@ export const decodeBodyBytesMin = 64 * kibibyte
 /** Most bodies that wait for a decode thread: as many of the smallest as may be under way. */
 export const decodeQueueMax = inflightBytesMax / decodeBodyBytesMin
 
+/** Longest time a client may wait for its items to be persisted, in one request. */
+export const waitMsMax = 30_000
+
+/**
+ * Requests that wait for their items to be persisted; past it 503. Each is a connection and a few
+ * hundred bytes, and those that want outcomes hold their items, which count as bytes under way.
+ */
+export const settleWaitersMax = 1024
+
+/** Between two looks at how far a database is persisted, while somebody waits for it. */
+export const watchGapMsMin = 4
+export const watchGapMsMax = 25
+
+/** The same after a look that failed. */
+export const watchRetryMs = 250
+
 /** Most replies that are streamed at a time; past it, 503. */
 export const streamsMax = 256
 
@@ -44,6 +60,12 @@ export const streamPieceBytes = 64 * kibibyte
  * 12 s, so longer would mean nothing.
  */
 export const streamStallMs = 8_000
+
+/** Exports of accounts at a time, each with a connection to PostgreSQL of its own; past it, 503. */
+export const exportsMax = 4
+
+/** An export that takes longer is ended: as long as it lasts, PostgreSQL cannot clean up. */
+export const exportMinutesMax = 60
 
 /** A partition's slab is cut into a record when the next entry would not fit. */
 export const slabBytes = 64 * kibibyte
@@ -120,6 +142,13 @@ export const changesReadsMax = 2
 /** Most quarantined records in one flush; their bytes are kept whole in the table. */
 export const flushQuarantineMax = 64
 
+/** Longest line that `import` reads; what a transaction needs is a hundredth of it. */
+export const importLineBytesMax = 64 * kibibyte
+
+/** A group of lines that `import` sends as one request is cut here, however few they are. */
+export const importGroupBytesMax = 2 * mebibyte
+
+assert(importLineBytesMax < importGroupBytesMax, 'a line must fit a group')
 assert.equal(rowBytes, 66)
 assert(changesEventRowsMax < changesRowsMax && changesReadersMax < streamsMax)
 assert(openLeafRows * 2 <= keySetKeysMax, 'the load may double while a leaf is open')

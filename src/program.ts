@@ -8,10 +8,10 @@ import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
 import { prepareDataDir } from './data-dir.ts'
 import { LedgerError, messageOf } from './errors.ts'
-import { openapiRoute } from './openapi/document.ts'
+import { openapiRoutes } from './openapi/document.ts'
 import { assertAddressFree, startHttpServer, type HttpServer } from './http/server.ts'
 import { Backlog } from './ingress/backlog.ts'
-import { openIngress, type Ingress } from './ingress/ingress.ts'
+import { openIngress, type Ingress, type IngressOptions } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
 import { openKafkaLog } from './log/kafka.ts'
 import type { ReadServersOptions } from './ledger/read-servers.ts'
@@ -22,6 +22,8 @@ import { collectProcessMetrics } from './observe/metrics.ts'
 import { startReport } from './observe/report.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres/embedded.ts'
 import { openQuery, type Query } from './query/query.ts'
+import { keyFoundIn, keyFromText, keyInDirectory } from './receipt/key.ts'
+import { createReceipts, type Receipts } from './receipt/receipt.ts'
 import { ByteBudget } from './http/budget.ts'
 import { partitionCount } from './record/layout.ts'
 import { migrateAll, Workers } from './worker/workers.ts'
@@ -102,10 +104,7 @@ async function start(
   // A Kafka log is read by others too, who see for themselves.
   const doubt = (): string | undefined =>
     config.brokers === undefined ? parts.workers?.logDoubt : undefined
-  if (log && wants('ingress')) {
-    parts.ingress = await openIngress({ ...config, log, doubt, budget, backlog, logger })
-  }
-  if (wants('query')) parts.query = openQuery(queryOptions(config, databaseUrls, logger))
+  await openHttpRoles(config, parts, { databaseUrls, doubt, budget, backlog, logger })
   const onCommitted = (partition: number, next: number): void => backlog?.advance(partition, next)
   const workers =
     log && wants('worker')
@@ -117,6 +116,29 @@ async function start(
   const lag = workers && (() => ({ records: workers.lagRecords, seconds: workers.lagSeconds }))
   parts.stopReport = await startReport({ logger, lag })
   announce(config, logger, parts)
+}
+
+/** The roles that answer requests, as far as this process has them. */
+async function openHttpRoles(
+  config: Config,
+  parts: Parts,
+  given: Pick<IngressOptions, 'doubt' | 'budget' | 'backlog' | 'logger'> & {
+    databaseUrls: readonly string[]
+  },
+): Promise<void> {
+  const { roles } = config
+  const { databaseUrls, budget, logger } = given
+  const receipts = await openReceipts(config, logger)
+  // Without the query role it is for those who wait at ingress, if there is a database to look at.
+  if (roles.has('query') || (roles.has('ingress') && databaseUrls.length > 0)) {
+    const servers = queryOptions(config, databaseUrls, logger)
+    parts.query = openQuery({ ...servers, receipts, budget })
+  }
+  const { log, query } = parts
+  if (log && receipts && roles.has('ingress')) {
+    const settlement = query?.settlement
+    parts.ingress = openIngress({ ...config, ...given, log, receipts, settlement })
+  }
 }
 
 /** Whether there may be files of this process in its data directory: not where it only reads. */
@@ -148,7 +170,8 @@ function serve(
   parts: Parts,
   budget: ByteBudget,
 ): Promise<HttpServer> {
-  const { log, workers, ingress, query } = parts
+  const { log, workers, ingress } = parts
+  const query = config.roles.has('query') ? parts.query : undefined
   const probes = [
     () => log?.unavailable(),
     () => workers?.reasons().join('; ') || undefined,
@@ -159,7 +182,7 @@ function serve(
     listen: config.listen,
     routes: [
       ...healthRoutes(probes, () => query?.remarks() ?? []),
-      openapiRoute,
+      ...openapiRoutes,
       ...(ingress?.routes ?? []),
       ...(query?.routes ?? []),
     ],
@@ -178,6 +201,21 @@ function openBacklog(config: Config, parts: Parts): Backlog | undefined {
   if (!config.roles.has('ingress') || !config.roles.has('worker')) return undefined
   if (config.brokers === undefined) return new Backlog(config.backlogBytesMax)
   return new Backlog(config.backlogBytesMax, () => parts.workers?.partitions ?? [])
+}
+
+/**
+ * Whoever gives receipts out makes a key where there is none; whoever only reads them does not,
+ * since nobody else would have it.
+ */
+async function openReceipts(config: Config, logger: Logger): Promise<Receipts | undefined> {
+  if (config.receiptKey !== undefined) return createReceipts(keyFromText(config.receiptKey))
+  if (config.roles.has('ingress')) return createReceipts(await keyInDirectory(config.dataDir))
+  if (!config.roles.has('query')) return undefined
+  const key = await keyFoundIn(config.dataDir)
+  if (key !== undefined) return createReceipts(key)
+  const advice = 'give --receipt-key, the same as on every ingress'
+  logger.warn({ advice }, 'no receipt key: receipts cannot be asked about here')
+  return undefined
 }
 
 function openLog(config: Config, logger: Logger): Promise<Log> {
@@ -226,7 +264,7 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
   const place = {
     listen: server.address,
     postsBatches: parts.ingress !== undefined,
-    readsAccounts: parts.query !== undefined,
+    readsAccounts: config.roles.has('query'),
     dataDir: keepsData ? config.dataDir : undefined,
     databaseUrl: postgres?.url,
   }
@@ -243,6 +281,7 @@ async function stop(config: Config, logger: Logger, parts: Parts): Promise<void>
   const { server, ingress, query, workers, log, postgres } = parts
   parts.stopReport?.()
   server?.stopListening()
+  query?.endWaits()
   await ingress?.stop()
   await server?.close(signal)
   if (workers) {

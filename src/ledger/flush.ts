@@ -27,17 +27,24 @@ export interface Pause {
   to: number
 }
 
-/** The rows of one bucket, sorted by (account_id, id), log order kept among equals. */
-export interface BucketRows {
-  bucket: number
+/** Rows sorted by (account_id, id), log order kept among equals. */
+export interface CopyRows {
   /** A whole binary COPY: header, tuples (account_id, id, amount, created_at), trailer. */
   copy: Uint8Array
   rows: number
+}
+
+/**
+ * The rows of one bucket that are taken for new. That is a guess: a unique violation sends all of
+ * them to the merge path.
+ */
+export interface BucketRows extends CopyRows {
+  bucket: number
   /**
-   * The rows may repeat a key, among themselves or against the table: take the merge path at once.
-   * False is a hint only; a unique violation leads there as well.
+   * Rows that may repeat a key, among themselves or of those before or in the table: these are
+   * merged. Of rows with the same key all but the first in log order are here.
    */
-  mayRepeat: boolean
+  doubtful: CopyRows
   /**
    * The bucket has leaves that have no key yet. The writer has seen to it that these rows repeat
    * nothing there; what cannot be copied has to wait until the leaves are sealed.
@@ -89,6 +96,8 @@ export type FlushOutcome =
       duplicates: number
       conflicts: number
       mergedBuckets: readonly number[]
+      /** Those of them where a key was there already. */
+      repeatingBuckets: readonly number[]
     }
   | { kind: 'stale'; checkpoints: readonly Checkpoint[] }
   | { kind: 'unsealed'; bucket: number }

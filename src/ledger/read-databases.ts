@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { formatUuid } from '../bytes/uuid.ts'
+import type { Connection, ConnectOptions } from '../postgres/connection.ts'
 import { uuidBytes } from '../record/layout.ts'
 import { bucketOf, partitionOf } from '../record/partition.ts'
 import { databaseOf } from './buckets.ts'
@@ -15,6 +16,8 @@ export interface ReadDatabase {
   readonly databaseIndex: number
   /** Rows of one SELECT. Values can only be inlined, so the caller must have validated them. */
   read<Row>(select: string): Promise<Row[]>
+  /** A connection apart from those that reads share, for what takes long; the caller's to close. */
+  connect(options: ConnectOptions): Promise<Connection>
   /** Rows of each SELECT, all as of one instant. */
   snapshot(selects: readonly string[]): Promise<unknown[][]>
 }
@@ -32,10 +35,6 @@ export class ReadDatabases {
   /** The same databases, whose reads are given up when the signal is aborted. */
   until(signal: AbortSignal): ReadDatabases {
     return new ReadDatabases(this.#servers, signal)
-  }
-
-  get buckets(): number {
-    return this.#servers.buckets
   }
 
   get states(): ServerState[] {
@@ -67,6 +66,19 @@ export class ReadDatabases {
     return this.#database(databaseOf(bucketOf(partition, buckets), { buckets, databases }))
   }
 
+  /** The same for whoever has many partitions to ask about. */
+  async finder(): Promise<(partition: number) => ReadDatabase> {
+    const { buckets } = this.#servers
+    const all = await this.all()
+    return (partition) =>
+      all[databaseOf(bucketOf(partition, buckets), { buckets, databases: all.length })]
+  }
+
+  /** Hash buckets over all databases. */
+  get buckets(): number {
+    return this.#servers.buckets
+  }
+
   /** All of them, in the order that divides the buckets. */
   async all(): Promise<ReadDatabase[]> {
     const databases = await this.#servers.databases()
@@ -81,7 +93,9 @@ export class ReadDatabases {
       const [rows] = await snapshot([select])
       return rows as Row[]
     }
-    return { databaseIndex, read, snapshot }
+    const connect = (one: ConnectOptions): Promise<Connection> =>
+      this.#servers.connect(databaseIndex, one)
+    return { databaseIndex, read, snapshot, connect }
   }
 }
 

@@ -5,6 +5,7 @@
 // Absent: choosing between servers (read-databases.ts).
 
 import { messageOf, reactionTo } from '../errors.ts'
+import { connect, type Connection, type ConnectOptions } from '../postgres/connection.ts'
 import { ReadPool, type PoolOptions, type ReadOptions } from '../postgres/pool.ts'
 import { sqlState } from '../postgres/retry.ts'
 import type { Layout } from './buckets.ts'
@@ -53,6 +54,7 @@ interface Look extends Layout {
 
 export class ReadServer {
   readonly where: string
+  readonly #url: string
   readonly #pool: ReadPool
   readonly #options: ServerOptions
   #layout: Layout | undefined
@@ -63,6 +65,7 @@ export class ReadServer {
   #lookAgainAt = 0
 
   constructor(url: string, options: ServerOptions) {
+    this.#url = url
     this.#pool = new ReadPool(url, options)
     this.where = this.#pool.where
     this.#options = options
@@ -131,6 +134,12 @@ export class ReadServer {
     // An answer is as good as a look; how far behind it is, the next look will say.
     if (this.#standing === 'away') this.#lookAgainAt = 0
     return rows
+  }
+
+  /** A connection that is not of the pool, after the server was seen to be what it is taken for. */
+  async connect(options: ConnectOptions): Promise<Connection> {
+    if (this.#layout === undefined) await this.look()
+    return connect(this.#url, options)
   }
 
   async close(): Promise<void> {

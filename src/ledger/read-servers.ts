@@ -20,6 +20,7 @@
 import { LedgerError } from '../errors.ts'
 import type { Logger } from '../observe/logger.ts'
 import { metrics } from '../observe/metrics.ts'
+import type { Connection, ConnectOptions } from '../postgres/connection.ts'
 import type { ReadOptions } from '../postgres/pool.ts'
 import { expectLayout, type Layout } from './buckets.ts'
 import { mayAnswerElsewhere, ReadServer, type Standing } from './read-server.ts'
@@ -143,6 +144,19 @@ export class ReadServers {
       if (second === undefined || !mayAnswerElsewhere(error)) throw error
       metrics.readFailovers.inc()
       return second.snapshot(selects, options)
+    }
+  }
+
+  /** A connection to whichever server of the database takes one. */
+  async connect(databaseIndex: number, options: ConnectOptions): Promise<Connection> {
+    const [first, second] = this.#candidates(databaseIndex)
+    if (first === undefined) throw this.#nobody(this.#serversOf(databaseIndex))
+    try {
+      return await first.connect(options)
+    } catch (error) {
+      if (second === undefined || !mayAnswerElsewhere(error)) throw error
+      metrics.readFailovers.inc()
+      return second.connect(options)
     }
   }
 

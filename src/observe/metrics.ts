@@ -42,6 +42,11 @@ export const metrics = {
     'ingress_inflight_bytes',
     'Body and slab bytes of requests not answered yet.',
   ),
+  settleWaiters: gauge('receipt_waiters', 'Requests that wait for their items to be persisted.'),
+  progressReads: counter(
+    'progress_reads_total',
+    'Looks at how far a database is persisted, for all who wait at once.',
+  ),
   appendedRecords: counter('appended_records_total', 'Records made durable in the log.'),
   appendedBytes: counter('appended_bytes_total', 'Bytes of records made durable in the log.'),
   persisted: counter('persisted_transactions_total', 'Rows inserted into ledger.transactions.'),
@@ -69,6 +74,19 @@ export const metrics = {
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
     registers: [registry],
   }),
+  haltedPartitions: gauge(
+    'halted_partitions',
+    'Partitions of this process that cannot go on until an operator acts.',
+  ),
+  openLeaves: gauge(
+    'open_leaves',
+    'Leaves that are being filled without a key, which a worker remembers meanwhile.',
+    ['worker'],
+  ),
+  failedSeals: counter(
+    'failed_seals_total',
+    'Attempts to build the key of a full leaf that failed, and are repeated.',
+  ),
   ringBytes: gauge('worker_ring_bytes', "Bytes waiting in a worker's ring.", ['worker']),
   workerRestarts: counter('worker_restarts_total', 'Worker threads replaced after they died.'),
   lagRecords: gauge('lag_records', 'Records in the log that are not committed to PostgreSQL.', [

@@ -17,6 +17,28 @@ export function accountOf({ parameters: [found = ''] }: HttpRequest): {
   return { text: found.toLowerCase(), bytes }
 }
 
+/** The id that a path names last. */
+export function entryIdOf({ parameters }: HttpRequest): { text: string; bytes: Uint8Array } {
+  const found = parameters.at(-1) ?? ''
+  const bytes = parseUuid(found)
+  if (bytes === undefined) throw new Refusal('id', 'a UUID', found)
+  return { text: found.toLowerCase(), bytes }
+}
+
+/** A query parameter that is one of some words. */
+export function choiceOf<Word extends string>(
+  { query }: HttpRequest,
+  name: string,
+  words: readonly Word[],
+  fallback: NoInfer<Word>,
+): Word {
+  const found = query.get(name)
+  if (found === null) return fallback
+  const word = words.find((one) => one === found)
+  if (word === undefined) throw new Refusal(name, words.join(' or '), found)
+  return word
+}
+
 /** A query parameter that is a whole number of at least 1. */
 export function wholeNumberOf(
   { query }: HttpRequest,

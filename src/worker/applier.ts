@@ -82,7 +82,11 @@ export class Applier {
     this.options = options
     this.encoder = new RowEncoder(options.ring, options.buckets)
     this.repeats = new RepeatWatch(options.buckets)
-    this.open = new OpenBuckets({ ...options, rate: options.openLeafRate })
+    this.open = new OpenBuckets({
+      ...options,
+      rate: options.openLeafRate,
+      onLeaves: (change) => options.post({ kind: 'leaves', ...change }),
+    })
     this.ring = new Uint8Array(options.ring)
   }
 
@@ -270,7 +274,7 @@ export class Applier {
     let slices = 0
     let ringEnd = 0
     encoder.begin()
-    this.open.beginFlush()
+    this.open.beginFlush((bucket) => this.repeats.expected(bucket))
     this.queue.visit((numbers, at) => {
       const partition = numbers[at + slice.partition]
       const offset = numbers[at + slice.offset]
@@ -293,10 +297,7 @@ export class Applier {
     const steps = [...ends]
       .map(([partition, to]) => held.step(partition, to, created.get(partition)))
       .filter((step) => step !== undefined)
-    const buckets = encoder.finish(
-      (bucket) => this.repeats.expected(bucket),
-      (bucket) => this.open.keysOf(bucket),
-    )
+    const buckets = encoder.finish((bucket) => this.open.keysOf(bucket))
     const flush = { steps, buckets, quarantined }
     return { flush, steps, slices, ringEnd, timestamps, repeats: encoder.repeats }
   }
@@ -356,7 +357,7 @@ export class Applier {
     this.inFlight = []
     this.held.advance(prepared.steps)
     this.queue.drop(prepared.slices)
-    this.repeats.saw(prepared.flush.buckets, outcome.mergedBuckets)
+    this.repeats.saw(prepared.flush.buckets, outcome.repeatingBuckets)
     const positions = prepared.steps.flatMap(({ partition, to }) => {
       return [partition, to, prepared.timestamps.get(partition) ?? 0]
     })
@@ -369,7 +370,10 @@ export class Applier {
       conflicts: outcome.conflicts,
       quarantined: prepared.flush.quarantined.length,
       mergedBuckets: outcome.mergedBuckets.length,
-      rows: prepared.flush.buckets.reduce((rows, bucket) => rows + bucket.rows, 0),
+      rows: prepared.flush.buckets.reduce(
+        (sum, { rows, doubtful }) => sum + rows + doubtful.rows,
+        0,
+      ),
       seconds: (performance.now() - started) / 1000,
     })
     await this.open.turn(connection, prepared.flush.buckets, (partitions) =>
@@ -386,8 +390,9 @@ export class Applier {
       await this.open.sealWhereNeeded(connection, flush.buckets)
       const outcome = await commitFlush(connection, flush)
       if (outcome.kind !== 'unsealed') return outcome
+      await this.open.seal(connection, outcome.bucket)
       for (const rows of flush.buckets) {
-        if (rows.bucket === outcome.bucket) rows.mayRepeat = true
+        if (rows.bucket === outcome.bucket) rows.isOpen = false
       }
     }
   }
