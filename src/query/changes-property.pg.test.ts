@@ -22,7 +22,7 @@ import { changesRoutes } from './changes.ts'
 const buckets = 4
 const all = Array.from({ length: 128 }, (_, partition) => partition)
 const day = 86_400_000
-const records = 2000
+const records = 1000
 
 /** A server that writes asynchronous commits as late as it may, so that a kill takes many along. */
 const forgetful = { wal_writer_delay: '10s', wal_writer_flush_after: '1GB', wal_buffers: '16MB' }
