@@ -59,6 +59,12 @@ export const openLeafRows = 384 * kibibyte
  */
 export const bucketLeavesMax = 512
 
+/** Most accounts in one request for balances. */
+export const balanceAccountsMax = 1000
+
+/** Room for as many ids, each on a line of its own, and some. */
+export const balancesBodyBytesMax = 128 * kibibyte
+
 /** Slots of the set that remembers the keys of an open leaf, 4 bytes each; a power of two. */
 export const keySetSlots = 1024 * kibibyte
 
@@ -88,6 +94,7 @@ export const timestampMax = 8_640_000_000_000_000
 export const flushQuarantineMax = 64
 
 assert.equal(rowBytes, 66)
+assert(balanceAccountsMax * 64 <= balancesBodyBytesMax)
 assert(openLeafRows * 2 <= keySetKeysMax, 'the load may double while a leaf is open')
 assert(slabBytes <= recordBytesMax, 'a slab must be a record a worker can take')
 assert(recordBytesMax * 4 <= ringBytes, 'a ring must hold several of the largest records')

@@ -46,12 +46,16 @@ export class ReadDatabases {
    * account looked for in the wrong place would seem to have no entries.
    */
   async poolOf(accountId: Uint8Array): Promise<ReadPool> {
-    const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
-    const bucket = bucketOf(partitionOf(view, 0), this.#buckets)
+    const bucket = this.bucketOf(accountId)
     const databases = this.#pools.length
     const databaseIndex = databaseOf(bucket, { buckets: this.#buckets, databases })
     if (!this.#known.has(databaseIndex)) await this.#expectLayoutOf(databaseIndex)
     return this.#pools[databaseIndex]
+  }
+
+  bucketOf(accountId: Uint8Array): number {
+    const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
+    return bucketOf(partitionOf(view, 0), this.#buckets)
   }
 
   async #expectLayoutOf(databaseIndex: number): Promise<void> {
