@@ -11,4 +11,9 @@ export interface ProgramCommand {
   run(argv: readonly string[]): Promise<number>
 }
 
-export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {}
+export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {
+  'rebuild-balances': {
+    summary: 'Make the roll-ups behind balances anew, from the entries.',
+    run: async (argv) => (await import('./commands/rebuild-balances.ts')).rebuildBalances(argv),
+  },
+}

@@ -6,25 +6,24 @@
 
 import { LedgerError } from '../errors.ts'
 import type { Connection } from '../postgres/connection.ts'
-import { bucketsOf, bucketTable } from './buckets.ts'
-import { readLayout } from './migrate.ts'
 import { lowestId, type LeafCoverage } from './rollups.ts'
 
 export interface Leaf extends LeafCoverage {
   kind: 'default' | 'rest' | 'span'
   hasKey: boolean
+  /** Whether anything of it is rolled up. */
+  isRolledUp: boolean
   /** Ids of the leaf are lower, in milliseconds since 1970 UTC; Infinity for the default leaf. */
   endMs: number
   pages: number
-  /** Size when it was rolled up last. */
+  /** Size when it was rolled up, or found not worth it, the last time. */
   coveredPages: number
-  /** Ranges it is rolled up by. */
-  ranges: number
 }
 
 interface Row {
+  /** Table of the bucket. */
+  bucket: string
   leaf: string
-  day: string
   hasKey: boolean
   bounds: string
   dayBounds: string | null
@@ -32,45 +31,54 @@ interface Row {
   below: string | null
   isKnown: boolean
   coveredPages: number
-  ranges: number
 }
 
 const pageBytes = 8192
 
 /** All leaves of a database that are not rolled up as a whole; `all` adds those that are. */
 export async function leavesOf(connection: Connection, all = false): Promise<Leaf[]> {
-  const layout = await readLayout(connection)
-  const leaves: Leaf[] = []
-  for (const bucket of bucketsOf(layout)) {
-    const rows = await connection.query<Row>(
-      `SELECT c.relname AS leaf, pg_get_expr(c.relpartbound, c.oid) AS bounds,
-         pg_get_expr(d.relpartbound, d.oid) AS "dayBounds",
-         (pg_relation_size(c.oid) / ${pageBytes})::int AS pages,
-         EXISTS (SELECT FROM pg_index i
-           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid) AS "hasKey",
-         l.covered_below AS below, l.leaf IS NOT NULL AS "isKnown",
-         (coalesce(l.bytes, 0) / ${pageBytes})::int AS "coveredPages",
-         (SELECT count(*)::int FROM ledger.rollup_ranges r WHERE r.leaf = c.relname) AS ranges
-       FROM pg_partition_tree($1::regclass) t
-       JOIN pg_class c ON c.oid = t.relid
-       LEFT JOIN pg_class d ON d.oid = t.parentrelid AND t.level = 2
-       LEFT JOIN ledger.rollup_leaves l ON l.leaf = c.relname
-       WHERE t.isleaf AND ($2 OR l.leaf IS NULL OR l.covered_below IS NOT NULL)
-       ORDER BY leaf`,
-      [bucketTable(bucket), all],
-    )
-    for (const row of rows) leaves.push(leafOf(bucket, row))
-  }
-  return leaves
+  const rows = await connection.query<Row>(
+    `WITH inside AS (
+       SELECT bucket.relname AS bucket, child.oid, child.relname, child.relkind,
+         child.relpartbound
+       FROM pg_inherits i JOIN pg_class bucket ON bucket.oid = i.inhrelid
+       JOIN pg_inherits j ON j.inhparent = bucket.oid
+       JOIN pg_class child ON child.oid = j.inhrelid
+       WHERE i.inhparent = 'ledger.transactions'::regclass
+     ), leaf AS (
+       SELECT bucket, oid, relname, relpartbound, NULL::text AS day FROM inside
+       WHERE relkind = 'r'
+       UNION ALL
+       SELECT d.bucket, c.oid, c.relname, c.relpartbound, pg_get_expr(d.relpartbound, d.oid)
+       FROM inside d JOIN pg_inherits i ON i.inhparent = d.oid
+       JOIN pg_class c ON c.oid = i.inhrelid
+       WHERE d.relkind = 'p'
+     )
+     SELECT leaf.bucket, relname AS leaf, pg_get_expr(relpartbound, oid) AS bounds,
+       day AS "dayBounds",
+       (pg_relation_size(oid) / ${pageBytes})::int AS pages,
+       EXISTS (SELECT FROM pg_index i
+         WHERE i.indrelid = oid AND i.indisunique AND i.indisvalid) AS "hasKey",
+       l.covered_below AS below, l.leaf IS NOT NULL AS "isKnown",
+       (coalesce(l.bytes, 0) / ${pageBytes})::int AS "coveredPages"
+     FROM leaf LEFT JOIN ledger.rollup_leaves l ON l.leaf = relname
+     WHERE $1 OR l.leaf IS NULL OR l.covered_below IS NOT NULL
+     ORDER BY leaf.bucket, relname`,
+    [all],
+  )
+  return rows.map(leafOf)
 }
 
-function leafOf(bucket: number, row: Row): Leaf {
-  const { leaf, hasKey, pages, coveredPages, ranges, isKnown } = row
+function leafOf(row: Row): Leaf {
+  const { leaf, hasKey, pages, coveredPages, isKnown } = row
+  const bucket = Number(/\d+$/.exec(row.bucket)?.[0])
   const kind = row.bounds !== 'DEFAULT' ? 'span' : row.dayBounds === null ? 'default' : 'rest'
   const below = isKnown ? (row.below ?? undefined) : lowestId
-  const end = kind === 'default' ? undefined : upperBound(kind === 'rest' ? row.dayBounds : row.bounds)
+  const end =
+    kind === 'default' ? undefined : upperBound(kind === 'rest' ? row.dayBounds : row.bounds)
   const endMs = end === undefined ? Infinity : millisecondsOf(end)
-  return { leaf, bucket, below, kind, hasKey, endMs, pages, coveredPages, ranges }
+  const isRolledUp = below !== lowestId
+  return { leaf, bucket, below, kind, hasKey, isRolledUp, endMs, pages, coveredPages }
 }
 
 /** `FOR VALUES FROM ('…') TO ('…')` */
@@ -122,4 +130,30 @@ export async function remainderOf(
     accounts: Number(found?.accounts),
     most: Number(found?.most),
   }
+}
+
+/** Notes that a leaf of this size was found not worth rolling up. */
+export async function noteSize(
+  connection: Connection,
+  { leaf, bucket, pages }: Leaf,
+): Promise<void> {
+  await connection.execute(
+    `INSERT INTO ledger.rollup_leaves (leaf, bucket, covered_below, armed_below, bytes)
+     VALUES ($1, $2, $3, $3, $4) ON CONFLICT (leaf) DO UPDATE SET bytes = excluded.bytes`,
+    [leaf, bucket, lowestId, pages * pageBytes],
+  )
+}
+
+/** Leaves that are rolled up by several ranges, and the day of their name. */
+export async function dividedLeaves(
+  connection: Connection,
+): Promise<{ leaf: string; day: number; ranges: number }[]> {
+  const rows = await connection.query<{ leaf: string; ranges: number }>(
+    `SELECT leaf, count(*)::int AS ranges FROM ledger.rollup_ranges GROUP BY leaf
+     HAVING count(*) > 1`,
+  )
+  return rows.map(({ leaf, ranges }) => {
+    const [, year, month, day] = /_(\d{4})(\d\d)(\d\d)_/.exec(leaf) ?? []
+    return { leaf, ranges, day: Date.UTC(Number(year), Number(month) - 1, Number(day)) }
+  })
 }

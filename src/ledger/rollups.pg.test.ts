@@ -175,13 +175,16 @@ test('entries far from the time of their ids are told apart by when they were cr
     assert.equal(await foldDeltas(connection), i === 0 ? 2 : 0)
   }
   const before = await balances.at(bytesOf(account), new Date(0).toISOString())
-  assert.deepEqual({ ...before, asOf: '' }, {
-    balance: '0',
-    count: '0',
-    first: null,
-    last: null,
-    asOf: '',
-  })
+  assert.deepEqual(
+    { ...before, asOf: '' },
+    {
+      balance: '0',
+      count: '0',
+      first: null,
+      last: null,
+      asOf: '',
+    },
+  )
   assert.equal(await balances.at(bytesOf(accountOf(bucket)), new Date().toISOString()), undefined)
 })
 
@@ -267,8 +270,11 @@ test('roll-ups that are wrong are found, and are right once made anew', async ()
   await column(url, `UPDATE ledger.rollup_ranges SET low = '${idAt(noon)}'`)
   assert.equal((await checkRollups(connection)).length, 2)
   assert(await rebuildLeaf(connection, await restOfToday()))
-  await column(url, `INSERT INTO ledger.rollups SELECT account_id, -1, count, sum, first_id, first_at,
-    last_id, last_at, earliest, latest FROM ledger.rollups`)
+  await column(
+    url,
+    `INSERT INTO ledger.rollups SELECT account_id, -1, count, sum, first_id, first_at,
+    last_id, last_at, earliest, latest FROM ledger.rollups`,
+  )
   assert(await forgetLostLeaves(connection))
   await write([entry(account, noon + 2)])
   await checkBalance(account)

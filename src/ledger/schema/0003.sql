@@ -14,7 +14,8 @@ COMMENT ON COLUMN ledger.rollup_leaves.covered_below IS
   'Entries with lower ids are in ledger.rollups or ledger.rollup_deltas; null for every id.';
 COMMENT ON COLUMN ledger.rollup_leaves.armed_below IS
   'Entries with lower ids that come now leave a row in ledger.rollup_deltas; null for every id.';
-COMMENT ON COLUMN ledger.rollup_leaves.bytes IS 'Size of the leaf when it was rolled up last.';
+COMMENT ON COLUMN ledger.rollup_leaves.bytes IS
+  'Size of the leaf when it was rolled up, or found not worth it, the last time.';
 
 CREATE TABLE ledger.rollup_ranges (
   range integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
