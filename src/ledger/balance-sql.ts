@@ -3,8 +3,10 @@
 // Out: one SELECT, so one snapshot (rollups.ts says why the sum is exact in it).
 // Absent: sending it (balances.ts).
 
+import { formatUuid } from '../bytes/uuid.ts'
 import { bucketTable } from './buckets.ts'
-import { utc, uuidLiteral } from './read-databases.ts'
+import { utc } from './read-databases.ts'
+import { lowestId } from './rollups.ts'
 
 /** What has to be read entry by entry: ids from `from` on in a leaf, up to before `to`. */
 export interface Stretch {
@@ -28,7 +30,7 @@ export interface AskedBucket {
 
 /** A point in time to add up to, for one account, and the ranges that lie on both sides of it. */
 export interface Moment {
-  /** A timestamptz expression. */
+  /** RFC 3339, UTC. */
   at: string
   straddling: readonly (Stretch & { range: number })[]
 }
@@ -46,35 +48,47 @@ export interface BalanceRow {
   last: string
 }
 
+/** SQL with its values apart: the same text is planned once a session. */
+export interface Query {
+  text: string
+  values: unknown[]
+}
+
 /** One row at least, whatever is found. */
-export function balancesSql(asked: readonly AskedBucket[], moment?: Moment): string {
-  const all = accountList(asked.flatMap(({ accounts }) => accounts))
-  const until = moment === undefined ? '' : `AND created_at <= ${moment.at}`
-  const parts = [rollupsSql(all, moment), deltasSql(all, moment)]
+export function balancesSql(asked: readonly AskedBucket[], moment?: Moment): Query {
+  const values: unknown[] = []
+  const bind: Bind = (value, type) => `$${values.push(value)}::${type}`
+  const all = asked.flatMap(({ accounts }) => accounts)
+  const list = accountList(all, bind)
+  const at = moment && bind(moment.at, 'timestamptz')
+  const parts = [rollupsSql(list, at), deltasSql(list, at, moment?.straddling ?? [], bind)]
   for (const { leaves, accounts } of asked) {
-    const list = accountList(accounts)
-    const own = moment?.straddling ?? []
-    for (const stretch of [...leaves.stretches, ...own]) {
-      parts.push(entriesSql(stretch, list, until))
+    const own = asked.length === 1 ? list : accountList(accounts, bind)
+    for (const stretch of [...leaves.stretches, ...(moment?.straddling ?? [])]) {
+      parts.push(entriesSql(stretch, own, at, bind))
     }
   }
-  return `
+  const text = `
     SELECT known.versions, known.straddling, ${utc('now()')} AS "asOf",
       sums.id AS "accountId", sums.count::text, sums.balance::text,
       ${shownEnd('sums.first')} AS first, ${shownEnd('sums.last')} AS last
     FROM (SELECT ${versionsSql(asked.map(({ bucket }) => bucket))} AS versions,
-            ${moment === undefined ? `''` : straddlingListSql(all, moment.at)} AS straddling) known
+            ${at === undefined ? `''` : straddlingListSql(list, at)} AS straddling) known
     LEFT JOIN (
       SELECT account_id AS id, sum(n) AS count, sum(amount) AS balance,
         min(a COLLATE "C") AS first, max(z COLLATE "C") AS last
       FROM (${parts.join(' UNION ALL ')}) parts GROUP BY account_id
     ) sums ON true`
+  return { text, values }
 }
 
-function accountList(accounts: readonly Uint8Array[]): string {
-  return accounts.length === 1
-    ? `= ${uuidLiteral(accounts[0])}`
-    : `IN (${accounts.map(uuidLiteral).join(', ')})`
+type Bind = (value: string, type: string) => string
+
+function accountList(accounts: readonly Uint8Array[], bind: Bind): string {
+  const ids = accounts.map((id) => formatUuid(id))
+  return ids.length === 1
+    ? `= ${bind(ids[0], 'uuid')}`
+    : `= ANY (${bind(`{${ids.join(',')}}`, 'uuid[]')})`
 }
 
 /** Text that sorts by id: there is no such thing as the least of two columns. */
@@ -86,8 +100,8 @@ function shownEnd(column: string): string {
   return `left(${column}, 36) || ' ' || ${utc(`substr(${column}, 38)::timestamptz`)}`
 }
 
-function rollupsSql(accounts: string, moment: Moment | undefined): string {
-  const until = moment === undefined ? '' : `AND latest <= ${moment.at}`
+function rollupsSql(accounts: string, at: string | undefined): string {
+  const until = at === undefined ? '' : `AND latest <= ${at}`
   return `
     SELECT account_id, count AS n, sum AS amount, ${end('first_id', 'first_at')} AS a,
       ${end('last_id', 'last_at')} AS z
@@ -95,11 +109,16 @@ function rollupsSql(accounts: string, moment: Moment | undefined): string {
 }
 
 /** Those in ranges that are read entry by entry are among the entries. */
-function deltasSql(accounts: string, moment: Moment | undefined): string {
+function deltasSql(
+  accounts: string,
+  at: string | undefined,
+  straddling: readonly Stretch[],
+  bind: Bind,
+): string {
   const entry = end('d.id', 'd.created_at')
-  const until = moment === undefined ? '' : `AND d.created_at <= ${moment.at}`
-  const apart = (moment?.straddling ?? []).map(
-    (stretch) => `AND NOT (d.leaf = '${stretch.leaf}' ${boundsSql(stretch, 'd.id')})`,
+  const until = at === undefined ? '' : `AND d.created_at <= ${at}`
+  const apart = straddling.map(
+    (stretch) => `AND NOT (d.leaf = '${stretch.leaf}' AND ${boundsSql(stretch, 'd.id', bind)})`,
   )
   return `
     SELECT d.account_id, 1, d.amount, ${entry}, ${entry}
@@ -108,17 +127,24 @@ function deltasSql(accounts: string, moment: Moment | undefined): string {
       ${until} ${apart.join(' ')}`
 }
 
-function entriesSql(stretch: Stretch, accounts: string, until: string): string {
+function entriesSql(
+  stretch: Stretch,
+  accounts: string,
+  at: string | undefined,
+  bind: Bind,
+): string {
   const entry = end('id', 'created_at')
+  const until = at === undefined ? '' : `AND created_at <= ${at}`
   return `
-    SELECT account_id, count(*), sum(amount), min(${entry} COLLATE "C"), max(${entry} COLLATE "C")
-    FROM ledger.${stretch.leaf} WHERE account_id ${accounts} ${boundsSql(stretch, 'id')} ${until}
-    GROUP BY account_id`
+    SELECT account_id, 1, amount, ${entry}, ${entry}
+    FROM ledger.${stretch.leaf}
+    WHERE account_id ${accounts} AND ${boundsSql(stretch, 'id', bind)} ${until}`
 }
 
-function boundsSql({ from, to }: Stretch, id: string): string {
-  const low = from === null ? '' : `AND ${id} >= '${from}'`
-  return to === null ? low : `${low} AND ${id} < '${to}'`
+/** The lower bound is always there, so that one that moves leaves the text as it is. */
+function boundsSql({ from, to }: Stretch, id: string, bind: Bind): string {
+  const low = `${id} >= ${bind(from ?? lowestId, 'uuid')}`
+  return to === null ? low : `${low} AND ${id} < ${bind(to, 'uuid')}`
 }
 
 function versionsSql(buckets: readonly number[]): string {
@@ -133,12 +159,13 @@ function straddlingListSql(accounts: string, at: string): string {
 }
 
 /** The ranges of an account that lie on both sides of a moment. */
-export function straddlingSql(accountId: Uint8Array, at: string): string {
-  return `
+export function straddlingSql(accountId: Uint8Array, at: string): Query {
+  const text = `
     SELECT r.range, r.leaf, r.low AS "from", r.high AS "to"
     FROM ledger.rollups u JOIN ledger.rollup_ranges r ON r.range = u.range
-    WHERE u.account_id = ${uuidLiteral(accountId)} AND u.earliest <= ${at} AND u.latest > ${at}
+    WHERE u.account_id = $1::uuid AND u.earliest <= $2::timestamptz AND u.latest > $2::timestamptz
     ORDER BY r.range`
+  return { text, values: [formatUuid(accountId), at] }
 }
 
 /** What there is to read entry by entry in a bucket: a row a stretch, and one at least. */

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { formatUuid } from '../bytes/uuid.ts'
 import { LedgerError } from '../errors.ts'
 import type { ReadPool } from '../postgres/pool.ts'
+import { sqlState } from '../postgres/retry.ts'
 import {
   balancesSql,
   straddlingSql,
@@ -42,25 +43,18 @@ export interface AccountSummary {
 /** `undefined` stands for an account without entries. */
 export type Answer = AccountSummary | undefined
 
-/** Accounts of a database that are looked up together when many are asked for at once. */
-const togetherMax = 64
-/** Lookups of single accounts under way in a database; the next ones wait, and go together. */
-const lookupsMax = 2
 /** Leaves change every few seconds in a busy bucket, a lookup takes milliseconds. */
 const attempts = 8
+/**
+ * Whoever changes the leaves raises their version, but for an operator who detaches some, or a
+ * worker of an earlier build.
+ */
+const leavesAgeMs = 10_000
 
-interface Waiting {
-  accountId: Uint8Array
-  resolve: (answer: Answer) => void
-  reject: (error: unknown) => void
-}
-
-/** What is known of a database, and what is asked of it. */
+/** What is known of a database. */
 interface Database {
   pool: ReadPool
-  leaves: Map<number, BucketLeaves>
-  waiting: Waiting[]
-  lookups: number
+  leaves: Map<number, BucketLeaves & { readAt: number }>
 }
 
 export class Balances {
@@ -71,13 +65,10 @@ export class Balances {
     this.#databases = databases
   }
 
-  /** One account. What is asked for while others are looked up goes in one query with its like. */
   async of(accountId: Uint8Array): Promise<Answer> {
     const database = await this.#databaseOf(accountId)
-    return new Promise<Answer>((resolve, reject) => {
-      database.waiting.push({ accountId, resolve, reject })
-      this.#lookUpWaiting(database)
-    })
+    const { found } = await this.#lookUp(database, [accountId])
+    return found.get(formatUuid(accountId))
   }
 
   /** Many accounts, answered in their order: one query a database. */
@@ -102,33 +93,11 @@ export class Balances {
   async at(accountId: Uint8Array, at: string): Promise<Answer> {
     assert.match(at, /^[0-9T:.-]+Z$/)
     const database = await this.#databaseOf(accountId)
-    const moment = `'${at}'::timestamptz`
-    const { found, asOf } = await this.#lookUp(database, [accountId], moment)
+    const { found, asOf } = await this.#lookUp(database, [accountId], at)
     const answer = found.get(formatUuid(accountId))
     if (answer !== undefined) return answer
     if ((await this.of(accountId)) === undefined) return undefined
     return { balance: '0', count: '0', first: null, last: null, asOf }
-  }
-
-  #lookUpWaiting(database: Database): void {
-    while (database.lookups < lookupsMax && database.waiting.length > 0) {
-      const together = database.waiting.splice(0, togetherMax)
-      database.lookups++
-      void this.#answer(database, together).finally(() => {
-        database.lookups--
-        this.#lookUpWaiting(database)
-      })
-    }
-  }
-
-  async #answer(database: Database, together: readonly Waiting[]): Promise<void> {
-    try {
-      const ids = together.map(({ accountId }) => accountId)
-      const { found } = await this.#lookUp(database, ids)
-      for (const { accountId, resolve } of together) resolve(found.get(formatUuid(accountId)))
-    } catch (error) {
-      for (const { reject } of together) reject(error)
-    }
   }
 
   /** By account id as text; those without entries are left out. */
@@ -141,11 +110,20 @@ export class Balances {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const asked = await this.#askedOf(database, accountIds)
       const moment = at === undefined ? undefined : await momentOf(pool, accountIds[0], at)
-      const rows = await pool.read<BalanceRow>(balancesSql(asked, moment))
+      const query = balancesSql(asked, moment)
+      // The same again and again for one account; of other questions, each is another.
+      const isUsual = accountIds.length === 1 && moment === undefined
+      const rows = await pool
+        .readWith<BalanceRow>(query.text, query.values, isUsual)
+        .catch((error: unknown) => {
+          // A leaf that was known is gone: it is to be looked again.
+          if (sqlState(error) === '42P01') return []
+          throw error
+        })
       const straddling = (moment?.straddling ?? []).map(({ range }) => range).join(' ')
       const versions = asked.map(({ leaves }) => leaves.version).filter(Boolean)
-      const [known] = rows
-      if (known.versions === versions.join(' ') && known.straddling === straddling) {
+      const known = rows.at(0)
+      if (known?.versions === versions.join(' ') && known.straddling === straddling) {
         return { found: summariesOf(rows), asOf: known.asOf }
       }
       for (const { bucket } of asked) database.leaves.delete(bucket)
@@ -166,8 +144,11 @@ export class Balances {
       byBucket.set(bucket, accounts.set(formatUuid(accountId), accountId))
     }
     const asked = [...byBucket].map(async ([bucket, accounts]) => {
-      const known = leaves.get(bucket) ?? (await readLeaves(pool, bucket))
-      leaves.set(bucket, known)
+      let known = leaves.get(bucket)
+      if (known === undefined || performance.now() - known.readAt > leavesAgeMs) {
+        known = { ...(await readLeaves(pool, bucket)), readAt: performance.now() }
+        leaves.set(bucket, known)
+      }
       return { bucket, leaves: known, accounts: [...accounts.values()] }
     })
     return (await Promise.all(asked)).sort((a, b) => a.bucket - b.bucket)
@@ -177,7 +158,7 @@ export class Balances {
     const pool = await this.#databases.poolOf(accountId)
     const known = this.#byPool.get(pool)
     if (known !== undefined) return known
-    const database = { pool, leaves: new Map(), waiting: [], lookups: 0 }
+    const database = { pool, leaves: new Map() }
     this.#byPool.set(pool, database)
     return database
   }
@@ -194,7 +175,8 @@ async function readLeaves(pool: ReadPool, bucket: number): Promise<BucketLeaves>
 
 async function momentOf(pool: ReadPool, accountId: Uint8Array, at: string): Promise<Moment> {
   type Row = Moment['straddling'][number]
-  return { at, straddling: await pool.read<Row>(straddlingSql(accountId, at)) }
+  const { text, values } = straddlingSql(accountId, at)
+  return { at, straddling: await pool.readWith<Row>(text, values, true) }
 }
 
 function summariesOf(rows: readonly BalanceRow[]): Map<string, AccountSummary> {

@@ -6,7 +6,7 @@
 
 import { LedgerError } from '../errors.ts'
 import type { Connection } from '../postgres/connection.ts'
-import { lowestId, type LeafCoverage } from './rollups.ts'
+import { lowestId, type LeafCoverage, type Range } from './rollups.ts'
 
 export interface Leaf extends LeafCoverage {
   kind: 'default' | 'rest' | 'span'
@@ -156,4 +156,40 @@ export async function dividedLeaves(
     const [, year, month, day] = /_(\d{4})(\d\d)(\d\d)_/.exec(leaf) ?? []
     return { leaf, ranges, day: Date.UTC(Number(year), Number(month) - 1, Number(day)) }
   })
+}
+
+/** Ids that divide what is not rolled up of a leaf into about equal parts, ascending. */
+export async function idQuantiles(
+  connection: Connection,
+  { leaf, below = lowestId, pages }: Leaf,
+  high: string | undefined,
+  parts: number,
+): Promise<string[]> {
+  if (parts < 2) return []
+  const percent = Math.min(100, (100 * sampledPages) / pages)
+  const shares = Array.from({ length: parts - 1 }, (_, index) => (index + 1) / parts)
+  const found = await connection.queryOne<{ ids: string[] | null }>(
+    `SELECT percentile_disc($3::float8[]) WITHIN GROUP (ORDER BY id)::text[] AS ids
+     FROM ledger.${leaf} TABLESAMPLE SYSTEM (${percent})
+     WHERE id > $1 AND ($2::uuid IS NULL OR id < $2)`,
+    [below, high ?? null, shares],
+  )
+  return [...new Set(found?.ids ?? [])]
+}
+
+/** Enough for quantiles: some ten thousand entries. */
+const sampledPages = 128
+
+/** Entries of the account that has most in these ranges. */
+export async function mostEntriesOf(
+  connection: Connection,
+  ranges: readonly Range[],
+): Promise<number> {
+  const found = await connection.queryOne<{ most: string | null }>(
+    `SELECT max(n) AS most FROM (
+       SELECT sum(count) AS n FROM ledger.rollups WHERE range = ANY ($1::int[])
+       GROUP BY account_id) s`,
+    [ranges.map(({ range }) => range)],
+  )
+  return Number(found?.most)
 }

@@ -7,7 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { lowestIdAt } from '../ledger/leaves.ts'
 import {
   dividedLeaves,
+  idQuantiles,
   leavesOf,
+  mostEntriesOf,
   newestIdTimes,
   noteSize,
   remainderOf,
@@ -37,10 +39,12 @@ const samplePagesMax = 32
 /** Where nothing is written, ids are as old as this before they are rolled up. */
 const quietMs = 300_000
 
+/** Of the range that a point in time falls into, the entries are read: 0.1 s for so many. */
+const rangeEntries = 131_072
 /** Ranges of a leaf past which the oldest are merged by twos. */
 const rangesMax = 32
 const mergedAtOnce = 16
-/** From then on a leaf has one range: points in time so far back are read from the entries. */
+/** From then on a leaf has one range, where no account has more entries in it than a range may. */
 const recentMs = 2 * 86_400_000
 
 export interface RollerOptions {
@@ -58,6 +62,8 @@ export class Roller {
   readonly #pages = new Map<string, number>()
   /** Pages of a leaf when rolling it up was not worth it. */
   readonly #declined = new Map<string, number>()
+  /** Ranges of an old leaf that are too large to be merged. */
+  readonly #apart = new Map<string, number>()
 
   constructor(options: RollerOptions) {
     this.#options = options
@@ -118,7 +124,7 @@ export class Roller {
     const started = performance.now()
     const remainder = await remainderOf(connection, leaf, high)
     const pays = isWorthIt(remainder, high === undefined)
-    const done = pays && (await rollUp(connection, leaf, high))
+    const done = pays && (await this.#rollUpInSteps(connection, leaf, high, remainder))
     if (pays) this.#declined.delete(leaf.leaf)
     else {
       this.#declined.set(leaf.leaf, leaf.pages)
@@ -130,16 +136,36 @@ export class Roller {
     return done
   }
 
+  /** By more ranges than one where an account has many entries. */
+  async #rollUpInSteps(
+    connection: Connection,
+    leaf: Leaf,
+    high: string | undefined,
+    { most }: Remainder,
+  ): Promise<boolean> {
+    const steps = Math.min(rangesMax / 2, Math.ceil(most / rangeEntries))
+    let { below } = leaf
+    for (const bound of await idQuantiles(connection, leaf, high, steps)) {
+      if (!(await rollUp(connection, { ...leaf, below }, bound))) return false
+      below = bound
+    }
+    return rollUp(connection, { ...leaf, below }, high)
+  }
+
   async #merge(connection: Connection, now: number): Promise<void> {
     for (const { leaf, day, ranges } of await dividedLeaves(connection)) {
       const isRecent = day + recentMs > now
-      if (isRecent && ranges <= rangesMax) continue
+      if (ranges <= (isRecent ? rangesMax : (this.#apart.get(leaf) ?? 1))) continue
       const all = await rangesOf(connection, leaf)
-      if (!isRecent) await mergeRanges(connection, leaf, all)
-      else
+      if (isRecent) {
         for (let i = 0; i < mergedAtOnce; i += 2) {
           await mergeRanges(connection, leaf, all.slice(i, i + 2))
         }
+      } else if ((await mostEntriesOf(connection, all)) > rangeEntries) {
+        this.#apart.set(leaf, ranges)
+      } else {
+        await mergeRanges(connection, leaf, all)
+      }
     }
   }
 }
