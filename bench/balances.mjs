@@ -127,7 +127,7 @@ async function latencies(databases, heavyReads) {
   }
 }
 
-async function rollUp(connection, databases) {
+async function rollUp(connection) {
   const options = { logger: { debug: () => {} }, isBehind: () => false, restPerWork: 0 }
   const roller = new Roller({ ...options, signal: new AbortController().signal })
   const started = performance.now()
@@ -205,7 +205,7 @@ try {
   const databases = new ReadDatabases({ databaseUrls: [server.url], buckets, logger })
   console.log('without roll-ups')
   console.table(await latencies(databases, 3))
-  await rollUp(connection, databases)
+  await rollUp(connection)
   console.log('with roll-ups')
   console.table(await latencies(databases, 1000))
   await writeCost(connection)

@@ -197,7 +197,7 @@ class Interleaving {
   }
 }
 
-for (const seed of [1, 2].map((one) => one + Number(process.pid % 1000) * 10)) {
+for (const seed of [1, 2].map((one) => one + (process.pid % 1000) * 10)) {
   test(`whatever is written, sealed and rolled up in any order, balances are exact (${seed})`, async () => {
     const scene = await setScene()
     const random = new Random(seed)

@@ -99,7 +99,9 @@ export async function arm(
   })
 }
 
-/** The second phase. `from.below` may be lower than covered_below: then what is there is replaced. */
+/**
+ * The second phase. Where it is from the lowest id on, what was rolled up before is replaced.
+ */
 export async function cover(
   connection: Connection,
   { leaf, bucket, below: low = lowestId }: LeafCoverage,
@@ -107,7 +109,8 @@ export async function cover(
 ): Promise<boolean> {
   return changed(connection, 'REPEATABLE READ', async () => {
     const found = await connection.queryOne<{ covers: boolean }>(
-      `SELECT armed_below IS NOT DISTINCT FROM $2::uuid AND (covered_below = $3 OR $3 = $4) AS covers
+      `SELECT armed_below IS NOT DISTINCT FROM $2::uuid
+         AND (covered_below = $3 OR $3 = $4) AS covers
        FROM ledger.rollup_leaves WHERE leaf = $1`,
       [leaf, high ?? null, low, lowestId],
     )
@@ -279,8 +282,8 @@ async function changed(
     if (connection.lost !== undefined) throw connection.lost
     await connection.execute('ROLLBACK')
     const state = sqlState(error instanceof LedgerError ? error.cause : error)
-    // Locked, cancelled in favour of somebody else, or a leaf that is gone.
-    if (['55P03', '57014', '40P01', '42P01'].includes(state ?? '')) return false
+    // Locked, changed by somebody else, cancelled in his favour, or a leaf that is gone.
+    if (['55P03', '40001', '57014', '40P01', '42P01'].includes(state)) return false
     throw databaseError(error, connection.where)
   }
 }

@@ -65,8 +65,8 @@ export class ReadPool {
   }
 
   /**
-   * Rows of one SELECT with its values apart. PostgreSQL plans it once a session where it `isUsual`:
-   * for a SELECT that touches many tables that is most of its time.
+   * Rows of one SELECT with its values apart. PostgreSQL plans it once a session where it
+   * `isUsual`: for a SELECT that touches many tables that is most of its time.
    */
   async readWith<Row>(text: string, values: unknown[], isUsual: boolean): Promise<Row[]> {
     if (this.#pool.waitingCount >= this.#waitingMax) throw this.#saturated()

@@ -65,7 +65,8 @@ async function manyAccounts(balances: Balances, request: HttpRequest): Promise<H
   })
 }
 
-const bodyExpected = `a JSON array of 1 to ${balanceAccountsMax} account ids, or {"account_ids": […]}`
+const bodyExpected =
+  `a JSON array of 1 to ${balanceAccountsMax} account ids, ` + 'or {"account_ids": […]}'
 
 /** @throws Refusal that names the place */
 function accountsOf(body: Uint8Array): { text: string; bytes: Uint8Array }[] {

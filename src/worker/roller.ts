@@ -56,6 +56,13 @@ export interface RollerOptions {
   signal: AbortSignal
 }
 
+/** Up to before which id; `undefined` for all of a leaf. */
+interface Due {
+  high: string | undefined
+}
+
+const whole: Due = { high: undefined }
+
 export class Roller {
   readonly #options: RollerOptions
   /** Pages each leaf had the last time. */
@@ -81,8 +88,8 @@ export class Roller {
       const written = (await this.#writtenFrom(connection, leaves)) ?? now - quietMs
       for (const leaf of leaves) {
         if (signal.aborted || isBehind()) return done
-        const high = this.#dueUntil(leaf, Math.min(written, now) - marginMs)
-        if (high !== 'not yet' && (await this.#rollUp(connection, leaf, high))) done++
+        const due = this.#dueUntil(leaf, Math.min(written, now) - marginMs)
+        if (due !== undefined && (await this.#rollUp(connection, leaf, due.high))) done++
       }
     }
     await foldDeltas(connection)
@@ -107,23 +114,27 @@ export class Roller {
     return times[Math.floor(times.length * lateShare)]
   }
 
-  /** Before which id a leaf may be rolled up, `undefined` for all of them. */
-  #dueUntil(leaf: Leaf, settledMs: number): string | undefined | 'not yet' {
-    const { kind, hasKey, endMs, pages, coveredPages, below = '' } = leaf
-    if (!hasKey) return 'not yet'
-    // What is not worth it does not become so without more entries.
-    if (pages < (this.#declined.get(leaf.leaf) ?? 0) * growthPerLook) return 'not yet'
-    if (kind === 'default') return pages >= stepPages ? undefined : 'not yet'
-    if (endMs <= settledMs) return pages === 0 || pages > coveredPages ? undefined : 'not yet'
+  /** Before which id a leaf is to be rolled up, or all of it; nothing where it is too early. */
+  #dueUntil(leaf: Leaf, settledMs: number): Due | undefined {
+    const { kind, hasKey, isRolledUp, endMs, pages, coveredPages, below = '' } = leaf
+    if (!hasKey) return undefined
+    if (endMs <= settledMs) {
+      return pages === 0 || isRolledUp || pages > coveredPages ? whole : undefined
+    }
+    // What was not worth it does not become so without more entries.
+    if (pages < (this.#declined.get(leaf.leaf) ?? 0) * growthPerLook) return undefined
+    if (kind === 'default') return pages >= stepPages ? whole : undefined
     const high = lowestIdAt(settledMs)
-    return pages - coveredPages >= stepPages && high > below ? high : 'not yet'
+    return pages - coveredPages >= stepPages && high > below ? { high } : undefined
   }
 
   async #rollUp(connection: Connection, leaf: Leaf, high: string | undefined): Promise<boolean> {
     const { logger, restPerWork, signal } = this.#options
     const started = performance.now()
     const remainder = await remainderOf(connection, leaf, high)
-    const pays = isWorthIt(remainder, high === undefined)
+    // What has been begun is completed: it is one leaf less to look into.
+    const isLast = high === undefined && leaf.isRolledUp
+    const pays = isLast || isWorthIt(remainder, high === undefined)
     const done = pays && (await this.#rollUpInSteps(connection, leaf, high, remainder))
     if (pays) this.#declined.delete(leaf.leaf)
     else {
@@ -181,7 +192,7 @@ function byBucket(leaves: readonly Leaf[]): Iterable<Leaf[]> {
 }
 
 /** Whether roll-ups make enough of a difference for the room they take. */
-export function isWorthIt({ entries, accounts, most }: Remainder, isComplete: boolean): boolean {
+function isWorthIt({ entries, accounts, most }: Remainder, isComplete: boolean): boolean {
   if (isComplete && entries <= smallEntries) return true
   return entries >= accounts * entriesPerAccountMin || most >= entriesOfAccountMax
 }
