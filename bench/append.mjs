@@ -6,7 +6,7 @@ import { cpus } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ByteBudget } from '../dist/http/budget.js'
 import { Appender } from '../dist/ingress/append.js'
-import { RequestBatch } from '../dist/ingress/batch.js'
+import { RequestBatch } from '../dist/batch/batch.js'
 
 const rounds = 50
 const clients = 16

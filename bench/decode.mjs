@@ -8,7 +8,6 @@ import autocannon from 'autocannon'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import pino from 'pino'
 import { Bodies } from './load/bodies.mjs'
@@ -16,6 +15,8 @@ import { cpuOf } from './support/processes.mjs'
 import { ByteBudget } from '../dist/http/budget.js'
 import { startHttpServer } from '../dist/http/server.js'
 import { openIngress } from '../dist/ingress/ingress.js'
+import { keyFromText } from '../dist/receipt/key.js'
+import { createReceipts } from '../dist/receipt/receipt.js'
 import { metrics } from '../dist/observe/metrics.js'
 
 const { values } = parseArgs({
@@ -37,7 +38,7 @@ async function serve(decodeThreads) {
   }
   const budget = new ByteBudget(128 * 2 ** 20)
   const logger = pino({ level: 'warn' })
-  const ingress = await openIngress({
+  const ingress = openIngress({
     log,
     budget,
     logger,
@@ -45,8 +46,8 @@ async function serve(decodeThreads) {
     doubt: () => undefined,
     backlog: undefined,
     lingerMs: 100,
-    receiptKey: 'bench',
-    dataDir: tmpdir(),
+    receipts: createReceipts(keyFromText('bench')),
+    settlement: undefined,
   })
   const server = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },

@@ -4,9 +4,9 @@
 
 import { randomBytes } from 'node:crypto'
 import { readUuid } from '../dist/bytes/uuid.js'
-import { RequestBatch } from '../dist/ingress/batch.js'
-import { parseJson } from '../dist/ingress/parse-json.js'
-import { Repeats } from '../dist/ingress/repeats.js'
+import { RequestBatch } from '../dist/batch/batch.js'
+import { parseJson } from '../dist/batch/parse-json.js'
+import { Repeats } from '../dist/batch/repeats.js'
 import { accountIdAt, amountAt, entryBytes, idAt } from '../dist/record/layout.js'
 import { writeEntryFrame } from '../dist/record/encode.js'
 import { partitionOf } from '../dist/record/partition.js'

@@ -35,6 +35,11 @@ export interface Config {
   cacheDirs: readonly string[]
   /** Empty: PostgreSQL is embedded. */
   databaseUrls: readonly string[]
+  /** Replicas that reads go to first. */
+  readUrls: readonly string[]
+  replicaLagSeconds: number
+  queryConnections: number
+  queryTimeoutSeconds: number
   /** Undefined: the log is embedded. */
   brokers: string | undefined
   topic: string
@@ -124,7 +129,7 @@ function readArguments(argv: readonly string[]): Values {
 
 function check(values: Values, environment: Environment): Config {
   const text = (name: FlagName): string => values[name] ?? ''
-  const databaseUrls = parseDatabaseUrls(values['database-url'])
+  const databaseUrls = parseDatabaseUrls('database-url', values['database-url'])
   const buckets = parseBuckets(text('buckets'))
   if (databaseUrls.length > buckets) {
     invalid('database-url', `at most ${buckets} databases, one a bucket`, `${databaseUrls.length}`)
@@ -136,6 +141,10 @@ function check(values: Values, environment: Environment): Config {
     dataDir: resolve(text('data-dir')),
     cacheDirs: [],
     databaseUrls,
+    readUrls: parseDatabaseUrls('read-url', values['read-url']),
+    replicaLagSeconds: parseInteger('replica-lag', text('replica-lag'), 1, 86_400),
+    queryConnections: parseInteger('query-connections', text('query-connections'), 1, 256),
+    queryTimeoutSeconds: parseInteger('query-timeout', text('query-timeout'), 1, 600),
     brokers: values.brokers,
     topic: parseName('topic', text('topic')),
     group: parseName('group', text('group')),
@@ -184,7 +193,12 @@ function checkTogether(config: Config): void {
     invalid('role', `${expected} serves one process only (or --brokers)`, list)
   }
   const ownsLog = config.brokers === undefined && wants('ingress')
-  if (config.databaseUrls.length === 0 && !ownsLog && (wants('worker') || wants('query'))) {
+  const readsReplicas = config.readUrls.length > 0
+  if (readsReplicas && !wants('query')) {
+    invalid('read-url', 'role query, which alone reads from replicas', list)
+  }
+  const needsDatabase = wants('worker') || (wants('query') && !readsReplicas)
+  if (config.databaseUrls.length === 0 && !ownsLog && needsDatabase) {
     const expected = 'a PostgreSQL URL, because processes that share a log share their databases'
     invalid('database-url', expected, 'none')
   }
@@ -242,13 +256,13 @@ function parseListen(text: string): { host: string; port: number } {
   return { host, port }
 }
 
-function parseDatabaseUrls(text: string | undefined): string[] {
+function parseDatabaseUrls(flag: FlagName, text: string | undefined): string[] {
   if (text === undefined) return []
   return text.split(',').map((part) => {
     const url = part.trim()
     if (/^postgres(ql)?:$/.test(safeUrl(url)?.protocol ?? '')) return url
     const expected = 'postgresql://user:password@host:port/database'
-    return invalid('database-url', expected, JSON.stringify(maskUrl(url)))
+    return invalid(flag, expected, JSON.stringify(maskUrl(url)))
   })
 }
 
@@ -317,6 +331,14 @@ export function describeConfig(config: Config): Record<string, unknown> {
     listen: `${config.listen.host}:${config.listen.port}`,
     'data-dir': config.dataDir,
     'database-url': config.databaseUrls.map(maskUrl).join(',') || 'embedded',
+    ...(config.readUrls.length > 0
+      ? {
+          'read-url': config.readUrls.map(maskUrl).join(','),
+          'replica-lag': config.replicaLagSeconds,
+        }
+      : {}),
+    'query-connections': config.queryConnections,
+    'query-timeout': config.queryTimeoutSeconds,
     brokers: config.brokers ?? 'embedded log',
     ...(config.brokers === undefined ? {} : { topic: config.topic, group: config.group }),
     ...(properties.length > 0 ? { 'kafka-properties': properties.join(',') } : {}),

@@ -61,7 +61,10 @@ const reactions = {
   RECORD_TOO_LARGE: 'halt',
   /** Another process claimed the partition. */
   FENCED: 'yield',
-  /** More requests are under way than `--max-inflight` allows; nothing was taken. */
+  /**
+   * More requests are under way than `--max-inflight` allows, and nothing was taken; or more reads
+   * than `--query-connections` can answer in time.
+   */
   OVERLOADED: 'retry',
   /** The process is stopping, and takes nothing more. */
   STOPPING: 'retry',

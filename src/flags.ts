@@ -5,7 +5,12 @@
 // Absent: argv and the environment (config.ts reads them).
 
 import { LedgerError } from './errors.ts'
-import { inflightBytesMax, requestBodyBytesMax } from './limits.ts'
+import {
+  inflightBytesMax,
+  queryConnectionsDefault,
+  queryWaitingMax,
+  requestBodyBytesMax,
+} from './limits.ts'
 import { partitionCount } from './record/layout.ts'
 import { crashPoints } from './testing/crash.ts'
 
@@ -54,6 +59,32 @@ export const flags = [
     value: 'URL[,URL…]',
     help: 'PostgreSQL; several split the buckets. Default: an embedded one in --data-dir.',
     secret: true,
+  },
+  {
+    name: 'read-url',
+    value: 'URL[,URL…]',
+    help:
+      'Replicas that role query reads from, in any order; --database-url, if given, where none ' +
+      'of them can be used.',
+    secret: true,
+  },
+  {
+    name: 'replica-lag',
+    value: 'SECONDS',
+    fallback: '30',
+    help: 'Replicas further behind are not read from (seconds, 1 to 86400).',
+  },
+  {
+    name: 'query-connections',
+    value: 'N',
+    fallback: String(queryConnectionsDefault),
+    help: `Reads at once, for each server (1 to 256); ${queryWaitingMax} more may wait, then 503.`,
+  },
+  {
+    name: 'query-timeout',
+    value: 'SECONDS',
+    fallback: '10',
+    help: 'Longest time PostgreSQL may work on a read (seconds, 1 to 600).',
   },
   {
     name: 'brokers',
@@ -145,7 +176,9 @@ export const flags = [
   {
     name: 'receipt-key',
     value: 'TEXT',
-    help: 'Key that signs receipts; the same on every ingress. Default: one kept in --data-dir.',
+    help:
+      'Key that signs receipts; the same on every ingress and query role. Default: one kept in ' +
+      '--data-dir.',
     secret: true,
   },
   {

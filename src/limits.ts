@@ -33,6 +33,34 @@ export const decodeBodyBytesMin = 64 * kibibyte
 /** Most bodies that wait for a decode thread: as many of the smallest as may be under way. */
 export const decodeQueueMax = inflightBytesMax / decodeBodyBytesMin
 
+/** Longest time a client may wait for its items to be persisted, in one request. */
+export const waitMsMax = 30_000
+
+/**
+ * Requests that wait for their items to be persisted; past it 503. Each is a connection and a few
+ * hundred bytes, and those that want outcomes hold their items, which count as bytes under way.
+ */
+export const settleWaitersMax = 1024
+
+/** Between two looks at how far a database is persisted, while somebody waits for it. */
+export const watchGapMsMin = 4
+export const watchGapMsMax = 25
+
+/** The same after a look that failed. */
+export const watchRetryMs = 250
+
+/** Most replies that are streamed at a time; past it, 503. */
+export const streamsMax = 256
+
+/** Most bytes of a stream handed to the HTTP server at once: what a slow client makes it hold. */
+export const streamPieceBytes = 64 * kibibyte
+
+/**
+ * A client that takes none of a piece for so long is cut. uWebSockets.js does so itself after 8 to
+ * 12 s, so longer would mean nothing.
+ */
+export const streamStallMs = 8_000
+
 /** A partition's slab is cut into a record when the next entry would not fit. */
 export const slabBytes = 64 * kibibyte
 
@@ -90,6 +118,15 @@ export const copyTrailerBytes = 2
 export const timestampMin = -62_135_596_800_000
 export const timestampMax = 8_640_000_000_000_000
 
+/** Default of `--query-connections`: reads at once, for each server. */
+export const queryConnectionsDefault = 8
+
+/** Reads that may wait for a connection to a server; the next one is answered 503. */
+export const queryWaitingMax = 256
+
+/** How long a read may wait for its turn, and again for a new connection. */
+export const queryWaitSeconds = 3
+
 /** Most quarantined records in one flush; their bytes are kept whole in the table. */
 export const flushQuarantineMax = 64
 
@@ -107,4 +144,5 @@ assert(
   partitionCount * slabBytes * 2 <= inflightBytesMax,
   'every slab may be full and replaced at once',
 )
+assert(streamsMax * streamPieceBytes <= inflightBytesMax, 'streams hold no more than bodies do')
 assert(requestItemsMax * entryBytes <= inflightBytesMax)

@@ -11,9 +11,10 @@ import { LedgerError, messageOf } from './errors.ts'
 import { openapiRoute } from './openapi/document.ts'
 import { assertAddressFree, startHttpServer, type HttpServer } from './http/server.ts'
 import { Backlog } from './ingress/backlog.ts'
-import { openIngress, type Ingress } from './ingress/ingress.ts'
+import { openIngress, type Ingress, type IngressOptions } from './ingress/ingress.ts'
 import { openEmbeddedLog } from './log/embedded.ts'
 import { openKafkaLog } from './log/kafka.ts'
+import type { ReadServersOptions } from './ledger/read-servers.ts'
 import type { Log } from './log/log.ts'
 import { healthRoutes } from './observe/health.ts'
 import type { Logger } from './observe/logger.ts'
@@ -21,6 +22,8 @@ import { collectProcessMetrics } from './observe/metrics.ts'
 import { startReport } from './observe/report.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres/embedded.ts'
 import { openQuery, type Query } from './query/query.ts'
+import { keyFoundIn, keyFromText, keyInDirectory } from './receipt/key.ts'
+import { createReceipts, type Receipts } from './receipt/receipt.ts'
 import { ByteBudget } from './http/budget.ts'
 import { partitionCount } from './record/layout.ts'
 import { migrateAll, Workers } from './worker/workers.ts'
@@ -83,9 +86,7 @@ async function start(
   const wants = (role: 'ingress' | 'worker' | 'query'): boolean => config.roles.has(role)
   const needsLog = (wants('ingress') || wants('worker')) && !config.migrateOnly
   if (!config.migrateOnly) await assertAddressFree(config.listen)
-  if (config.brokers === undefined || config.databaseUrls.length === 0) {
-    prepareDataDir(config.dataDir)
-  }
+  if (ownsData(config)) prepareDataDir(config.dataDir)
   // The embedded log comes first: its lock keeps a second process away from everything else in the
   // data directory.
   if (needsLog) parts.log = await openLog(config, logger)
@@ -103,10 +104,7 @@ async function start(
   // A Kafka log is read by others too, who see for themselves.
   const doubt = (): string | undefined =>
     config.brokers === undefined ? parts.workers?.logDoubt : undefined
-  if (log && wants('ingress')) {
-    parts.ingress = await openIngress({ ...config, log, doubt, budget, backlog, logger })
-  }
-  if (wants('query')) parts.query = openQuery({ databaseUrls, buckets: config.buckets, logger })
+  await openHttpRoles(config, parts, { databaseUrls, doubt, budget, backlog, logger })
   const onCommitted = (partition: number, next: number): void => backlog?.advance(partition, next)
   const workers =
     log && wants('worker')
@@ -120,6 +118,51 @@ async function start(
   announce(config, logger, parts)
 }
 
+/** The roles that answer requests, as far as this process has them. */
+async function openHttpRoles(
+  config: Config,
+  parts: Parts,
+  given: Pick<IngressOptions, 'doubt' | 'budget' | 'backlog' | 'logger'> & {
+    databaseUrls: readonly string[]
+  },
+): Promise<void> {
+  const { roles } = config
+  const { databaseUrls, budget, logger } = given
+  const receipts = await openReceipts(config, logger)
+  // Without the query role it is for those who wait at ingress, if there is a database to look at.
+  if (roles.has('query') || (roles.has('ingress') && databaseUrls.length > 0)) {
+    const servers = queryOptions(config, databaseUrls, logger)
+    parts.query = openQuery({ ...servers, receipts, budget })
+  }
+  const { log, query } = parts
+  if (log && receipts && roles.has('ingress')) {
+    const settlement = query?.settlement
+    parts.ingress = openIngress({ ...config, ...given, log, receipts, settlement })
+  }
+}
+
+/** Whether there may be files of this process in its data directory: not where it only reads. */
+function ownsData({ brokers, databaseUrls, roles, migrateOnly }: Config): boolean {
+  const onlyReads = roles.size === 1 && roles.has('query') && !migrateOnly
+  return !onlyReads && (brokers === undefined || databaseUrls.length === 0)
+}
+
+function queryOptions(
+  config: Config,
+  databaseUrls: readonly string[],
+  logger: Logger,
+): ReadServersOptions {
+  return {
+    databaseUrls,
+    replicaUrls: config.readUrls,
+    buckets: config.buckets,
+    replicaLagSecondsMax: config.replicaLagSeconds,
+    connectionsMax: config.queryConnections,
+    statementSeconds: config.queryTimeoutSeconds,
+    logger,
+  }
+}
+
 /** The HTTP server, with the routes of the parts that there are. */
 function serve(
   config: Config,
@@ -127,17 +170,18 @@ function serve(
   parts: Parts,
   budget: ByteBudget,
 ): Promise<HttpServer> {
-  const { log, workers, ingress, query } = parts
+  const { log, workers, ingress } = parts
+  const query = config.roles.has('query') ? parts.query : undefined
   const probes = [
     () => log?.unavailable(),
     () => workers?.reasons().join('; ') || undefined,
     // Where there are workers, they say the same of the same databases.
-    () => (workers ? undefined : query?.unavailable()),
+    () => (workers && config.readUrls.length === 0 ? undefined : query?.unavailable()),
   ]
   return startHttpServer({
     listen: config.listen,
     routes: [
-      ...healthRoutes(probes),
+      ...healthRoutes(probes, () => query?.remarks() ?? []),
       openapiRoute,
       ...(ingress?.routes ?? []),
       ...(query?.routes ?? []),
@@ -159,6 +203,21 @@ function openBacklog(config: Config, parts: Parts): Backlog | undefined {
   return new Backlog(config.backlogBytesMax, () => parts.workers?.partitions ?? [])
 }
 
+/**
+ * Whoever gives receipts out makes a key where there is none; whoever only reads them does not,
+ * since nobody else would have it.
+ */
+async function openReceipts(config: Config, logger: Logger): Promise<Receipts | undefined> {
+  if (config.receiptKey !== undefined) return createReceipts(keyFromText(config.receiptKey))
+  if (config.roles.has('ingress')) return createReceipts(await keyInDirectory(config.dataDir))
+  if (!config.roles.has('query')) return undefined
+  const key = await keyFoundIn(config.dataDir)
+  if (key !== undefined) return createReceipts(key)
+  const advice = 'give --receipt-key, the same as on every ingress'
+  logger.warn({ advice }, 'no receipt key: receipts cannot be asked about here')
+  return undefined
+}
+
 function openLog(config: Config, logger: Logger): Promise<Log> {
   if (config.brokers === undefined) {
     return openEmbeddedLog({
@@ -178,8 +237,8 @@ async function openDatabases(
   logger: Logger,
   parts: Parts,
 ): Promise<readonly string[]> {
-  const needsDatabase =
-    config.roles.has('worker') || config.roles.has('query') || config.migrateOnly
+  const readsPrimary = config.roles.has('query') && config.readUrls.length === 0
+  const needsDatabase = config.roles.has('worker') || readsPrimary || config.migrateOnly
   if (config.databaseUrls.length > 0 || !needsDatabase) return config.databaseUrls
   const directory = join(config.dataDir, 'postgres')
   parts.postgres = await startEmbeddedPostgres({ directory, logger })
@@ -189,11 +248,11 @@ async function openDatabases(
 function announce(config: Config, logger: Logger, parts: Parts): void {
   const { server, postgres } = parts
   if (!server) return
-  const ownsData = config.brokers === undefined || postgres !== undefined
+  const keepsData = postgres !== undefined || (config.brokers === undefined && ownsData(config))
   logger.info(
     {
       listen: server.address,
-      ...(ownsData ? { dataDir: config.dataDir } : {}),
+      ...(keepsData ? { dataDir: config.dataDir } : {}),
       // The embedded server listens on loopback only, and its password is in the data directory.
       databaseUrl: postgres?.url ?? config.databaseUrls.map(maskUrl).join(','),
       ...(postgres ? { postgresPid: postgres.pid } : {}),
@@ -205,8 +264,8 @@ function announce(config: Config, logger: Logger, parts: Parts): void {
   const place = {
     listen: server.address,
     postsBatches: parts.ingress !== undefined,
-    readsAccounts: parts.query !== undefined,
-    dataDir: ownsData ? config.dataDir : undefined,
+    readsAccounts: config.roles.has('query'),
+    dataDir: keepsData ? config.dataDir : undefined,
     databaseUrl: postgres?.url,
   }
   process.stdout.write(`${bannerText(place)}\n`)
@@ -222,6 +281,7 @@ async function stop(config: Config, logger: Logger, parts: Parts): Promise<void>
   const { server, ingress, query, workers, log, postgres } = parts
   parts.stopReport?.()
   server?.stopListening()
+  query?.endWaits()
   await ingress?.stop()
   await server?.close(signal)
   if (workers) {

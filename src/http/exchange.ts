@@ -9,12 +9,21 @@ import type { Logger } from '../observe/logger.ts'
 import { metrics } from '../observe/metrics.ts'
 import { Body, type BodySource } from './body.ts'
 import type { Deadlines } from './deadlines.ts'
-import type { HttpReply, HttpRequest, KeptBody, Route } from './http.ts'
+import type { HttpReply, HttpRequest, KeptBody, Route, Stream, WholeReply } from './http.ts'
 import { framingOf, mediaTypeOf, type Headers } from './negotiation.ts'
 import type { NativeRequest, NativeResponse } from './native.ts'
 import { isExpected, problem, problemFor } from './problem.ts'
-import { overloaded, refusalOf, tooLarge, tooSlow, unrouted } from './refusal.ts'
+import {
+  overloaded,
+  refusalOf,
+  tooLarge,
+  tooManyStreams,
+  tooSlow,
+  unreadBeforeStream,
+  unrouted,
+} from './refusal.ts'
 import type { Router } from './router.ts'
+import { isWhole, ReplyStream, type Streams } from './stream.ts'
 
 /** What all exchanges of a server share. */
 export interface ExchangeContext {
@@ -22,6 +31,7 @@ export interface ExchangeContext {
   source: BodySource
   deadlines: Deadlines<Exchange>
   bodyDeadlineMs: number
+  streams: Streams
   logger: Logger
   /** Exchanges that are neither answered nor given up. */
   open: Set<Exchange>
@@ -48,11 +58,13 @@ type Ending = 'keep' | 'announce' | 'force'
 
 const noBody = new Uint8Array(0)
 
+const noHeaders: Readonly<Record<string, string>> = {}
+
 /*
- * An exchange is receiving, then handling, then over. It is over as soon as `native` is undefined,
- * and that happens in leave() alone: on the reply, or when the client goes away. uWebSockets.js
- * throws when its object is touched after either, so everything that comes late (a chunk, a
- * deadline, a handler's reply) asks `native` first.
+ * An exchange is receiving, then handling, then perhaps streaming, then over. It is over as soon as
+ * `native` is undefined, and that happens in leave() alone: when the reply is written, or when the
+ * client goes away. uWebSockets.js throws when its object is touched after either, so everything
+ * that comes late (a chunk, a deadline, a handler's reply) asks `native` first.
  */
 export class Exchange implements HttpRequest {
   readonly method: string
@@ -78,6 +90,7 @@ export class Exchange implements HttpRequest {
   private isGone = false
   /** The reply is chosen, whether it is written yet or not. */
   private isAnswered = false
+  private stream: ReplyStream | undefined
 
   constructor(context: ExchangeContext, native: NativeResponse, request: NativeRequest) {
     native.onAborted(() => this.abort())
@@ -113,6 +126,13 @@ export class Exchange implements HttpRequest {
   keepBody(): KeptBody {
     assert(this.received, 'a body that is whole, before handle() returns')
     return this.received.keep()
+  }
+
+  /** The server stops: a stream without an end of its own gets one. */
+  stopEndless(): void {
+    if (!this.stream?.isEndless) return
+    this.aborter?.abort()
+    this.stream.stop()
   }
 
   /** The body did not arrive in time. */
@@ -209,7 +229,7 @@ export class Exchange implements HttpRequest {
     )
   }
 
-  private failure(error: unknown): HttpReply {
+  private failure(error: unknown): WholeReply {
     if (!isExpected(error)) {
       const { method, path } = this
       this.context.logger.error({ err: error, method, path }, 'request failed')
@@ -220,39 +240,109 @@ export class Exchange implements HttpRequest {
   private reply(reply: HttpReply, wanted: Ending): void {
     if (this.native === undefined || this.isAnswered) return
     this.isAnswered = true
+    if (isWhole(reply)) this.replyWhole(reply, wanted)
+    else if (wanted === 'keep') void this.writeStream(reply, reply.body as Stream)
+    else this.replyWhole(unreadBeforeStream, wanted)
+  }
+
+  private replyWhole(reply: WholeReply, wanted: Ending): void {
     const ending = reply.close || (this.context.isStopping && wanted === 'keep') ? 'force' : wanted
     if (ending !== 'force') {
-      this.write(reply, ending)
+      this.writeWhole(reply, ending)
       return
     }
     // Not before the parser is done with what it has: it would go on to read what follows as the
     // next request, on a connection that is closed exactly because that must not happen. As long
     // as there is no answer it cuts the connection instead.
-    setImmediate(() => this.write(reply, ending))
+    setImmediate(() => this.writeWhole(reply, ending))
   }
 
-  private write(reply: HttpReply, ending: Ending): void {
+  private writeWhole(reply: WholeReply, ending: Ending): void {
     const native = this.leave()
     if (native === undefined) return
-    metrics.requests.inc({ route: this.route?.path ?? 'none', status: reply.status })
+    const { body } = reply
+    const hasBody = reply.status !== 204 && reply.status !== 304
     native.cork(() => {
-      native.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? 'Unknown'}`)
-      native.writeHeader('Content-Type', reply.contentType)
-      native.writeHeader('Cache-Control', 'no-store')
-      native.writeHeader('X-Content-Type-Options', 'nosniff')
-      for (const [name, value] of Object.entries(reply.headers ?? {})) {
-        native.writeHeader(name, value)
-      }
+      this.writeHead(native, reply)
       if (ending === 'announce') native.writeHeader('Connection', 'close')
-      if (this.method === 'HEAD') {
-        // Told the length, endWithoutBody() waits for a body of that length for ever; told
-        // nothing, it cannot be told to close either, and leaves that to the client.
-        if (ending === 'force') native.writeHeader('Connection', 'close')
-        native.writeHeader('Content-Length', String(Buffer.byteLength(reply.body)))
-        native.endWithoutBody()
-      } else {
-        native.end(reply.body, ending === 'force')
+      if (hasBody && this.method !== 'HEAD') {
+        native.end(body, ending === 'force')
+        return
       }
+      // Told the length, endWithoutBody() waits for a body of that length for ever; told nothing,
+      // it cannot be told to close either, and leaves that to the client.
+      if (ending === 'force') native.writeHeader('Connection', 'close')
+      if (hasBody) native.writeHeader('Content-Length', String(Buffer.byteLength(body)))
+      native.endWithoutBody()
+    })
+  }
+
+  /**
+   * The connection is always kept: asked to close it, uWebSockets.js writes that header where it
+   * is, at the end of the body. A server that stops closes all of them when it is done.
+   */
+  private async writeStream(reply: HttpReply, body: Stream): Promise<void> {
+    if (this.method === 'HEAD') {
+      this.writeHeadOfStream(reply)
+      return
+    }
+    const { logger, streams, isStopping } = this.context
+    const { path } = this
+    const isEndless = reply.isEndless ?? false
+    const onFailure = (error: unknown): void =>
+      logger.warn({ err: error, path }, 'a stream that was ended failed to clean up')
+    const stream = new ReplyStream(body, { streams, path, isEndless, onFailure })
+    if (!stream.begin()) {
+      this.replyWhole(tooManyStreams, 'keep')
+      return
+    }
+    this.stream = stream
+    if (isStopping && isEndless) stream.stop()
+    let isBegun = false
+    try {
+      const first = await stream.next()
+      const { native } = this
+      if (native === undefined) return
+      isBegun = true
+      native.cork(() => this.writeHead(native, reply))
+      if (!(await stream.send(native, first))) return
+      this.leave()
+      native.cork(() => native.end('', false))
+    } catch (error) {
+      stream.leave()
+      this.breakOff(error, isBegun)
+    }
+  }
+
+  /** What was sent must not pass for the whole; what was not, can still be an error. */
+  private breakOff(error: unknown, isBegun: boolean): void {
+    if (this.native === undefined) return
+    if (!isBegun) {
+      this.replyWhole(this.failure(error), 'keep')
+      return
+    }
+    const { path } = this
+    const level = isExpected(error) ? 'warn' : 'error'
+    this.context.logger[level]({ err: error, path }, 'a stream failed, its connection is cut')
+    this.native.close()
+  }
+
+  private writeHead(native: NativeResponse, reply: HttpReply): void {
+    metrics.requests.inc({ route: this.route?.path ?? 'none', status: reply.status })
+    const { status, contentType, headers = noHeaders } = reply
+    native.writeStatus(`${status} ${STATUS_CODES[status] ?? 'Unknown'}`)
+    if (contentType !== '') native.writeHeader('Content-Type', contentType)
+    if (!('Cache-Control' in headers)) native.writeHeader('Cache-Control', 'no-store')
+    native.writeHeader('X-Content-Type-Options', 'nosniff')
+    for (const [name, value] of Object.entries(headers)) native.writeHeader(name, value)
+  }
+
+  private writeHeadOfStream(reply: HttpReply): void {
+    const native = this.leave()
+    native?.cork(() => {
+      this.writeHead(native, reply)
+      native.writeHeader('Transfer-Encoding', 'chunked')
+      native.endWithoutBody()
     })
   }
 
@@ -260,6 +350,7 @@ export class Exchange implements HttpRequest {
     this.isGone = true
     this.leave()
     this.aborter?.abort()
+    this.stream?.abandon()
   }
 
   /** Ends the exchange; returns the response object if it was not over yet. */

@@ -30,7 +30,7 @@ export interface HttpRequest {
    * Before `handle` returns, and only on a server that shares bodies.
    */
   keepBody(): KeptBody
-  /** Aborted when the client goes away. */
+  /** Aborted when the client goes away, or when a stream it gets is ended before its time. */
   signal: AbortSignal
 }
 
@@ -45,14 +45,40 @@ export interface KeptBody {
   release(): void
 }
 
+/**
+ * A body that is made while it is sent, in chunks of some ten kilobytes.
+ *
+ * Nothing is asked of it before it is needed, and nothing at all for HEAD or when the server has
+ * too many streams (503): so it must take nothing before its first chunk is asked for. The head of
+ * the reply leaves with the first chunk, so an error thrown before that is answered as one of
+ * `handle` is. Later ones cut the connection, lest half be taken for the whole.
+ *
+ * When the client goes away, or takes nothing for too long, the request's signal is aborted and
+ * `return()` called, even while a chunk is awaited.
+ */
+export type Stream = AsyncIterable<Uint8Array>
+
 export interface HttpReply {
   status: number
-  /** Without Content-Length and Date, which the server writes. */
+  /**
+   * Without Content-Length and Date, which the server writes. `Cache-Control: no-store` is written
+   * unless another is given.
+   */
   headers?: Readonly<Record<string, string>>
+  /** '' where there is no body. */
   contentType: string
-  body: string | Uint8Array
-  /** Close the connection after this reply. */
+  /**
+   * A stream is sent while it is made, as fast as the client takes it.
+   */
+  body: string | Uint8Array | Stream
+  /** Of a stream whose reader goes on elsewhere: it is ended, in order, when the server stops. */
+  isEndless?: boolean
+  /** Close the connection after this reply, where it is no stream. */
   close?: boolean
+}
+
+export interface WholeReply extends HttpReply {
+  body: string | Uint8Array
 }
 
 export interface Route {
@@ -61,8 +87,11 @@ export interface Route {
   path: string
   /** Media types a POST body may have. */
   accepts?: readonly string[]
-  /** Media type of a successful reply, for the check of `Accept`; application/json unless given. */
-  produces?: string
+  /**
+   * Media types of a successful reply, one of which `Accept` must admit; application/json unless
+   * given.
+   */
+  produces?: string | readonly string[]
   /** Further request headers the handler reads, lower case. */
   headers?: readonly string[]
   /**

@@ -12,8 +12,14 @@ export interface NativeResponse {
   cork(callback: () => void): unknown
   writeStatus(status: string): unknown
   writeHeader(name: string, value: string): unknown
+  /** Begins or goes on with a chunked body; false when not all of it fit into the socket. */
+  write(chunk: Uint8Array): boolean
+  /** Called, again and again, when all that was written has left; answers true. */
+  onWritable(callback: () => boolean): unknown
   end(body: string | Uint8Array, closeConnection: boolean): unknown
   endWithoutBody(): unknown
+  /** Cuts the connection. */
+  close(): unknown
 }
 
 /** Valid within the callback it is handed to. */

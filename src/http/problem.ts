@@ -4,7 +4,7 @@
 // Absent: uWebSockets.js, logging (server.ts logs what is not the client's doing).
 
 import { LedgerError, type ErrorCode } from '../errors.ts'
-import type { HttpReply } from './http.ts'
+import type { WholeReply } from './http.ts'
 
 /**
  * Seconds a client should wait after a 503: long enough for a full queue to drain, short enough to
@@ -27,7 +27,7 @@ export function problem(
   title: string,
   detail: string,
   extra: Record<string, unknown> = {},
-): HttpReply {
+): WholeReply {
   const slug = title.toLowerCase().replace(/[^a-z0-9]+/g, '-')
   const document = { type: `/problems/${slug}`, title, status, detail, ...extra }
   const reply = { status, contentType: problemType, body: JSON.stringify(document) }
@@ -56,7 +56,7 @@ export function isExpected(error: unknown): boolean {
  * The problem document for anything a handler threw. What is not expected becomes a 500 that shows
  * nothing of it.
  */
-export function problemFor(error: unknown): HttpReply {
+export function problemFor(error: unknown): WholeReply {
   const known = error instanceof LedgerError ? titles[error.code] : undefined
   if (known === undefined || !(error instanceof LedgerError)) {
     const detail = 'The server failed to handle this request. Its log says why.'

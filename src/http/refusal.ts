@@ -17,6 +17,18 @@ export const overloaded = problem(
   'More requests are under way than this server may hold. Nothing of this one was taken.',
 )
 
+export const tooManyStreams = problem(
+  503,
+  'Overloaded',
+  'More replies are being streamed than this server may have at a time.',
+)
+
+export const unreadBeforeStream = problem(
+  400,
+  'Invalid request',
+  'Expected no body, or a short one of declared length, where the reply is a stream.',
+)
+
 export function tooLarge(bytesMax: number, found: string): HttpReply {
   const expected = `at most ${bytesMax} bytes`
   const detail = `Expected a body of ${expected}, found ${found}.`
@@ -64,11 +76,12 @@ export function refusalOf(
     const refusal = unsupportedBody(route, headers)
     if (refusal) return refusal
   }
-  const produced = route.produces ?? 'application/json'
-  if (isAcceptable(headers.get('accept') ?? '', [produced, problemType])) return undefined
+  const produced = [route.produces ?? 'application/json'].flat()
+  if (isAcceptable(headers.get('accept') ?? '', [...produced, problemType])) return undefined
+  const expected = produced.join(' or ')
   const found = headers.get('accept')
-  const detail = `Expected an Accept header that admits ${produced}, found ${found}.`
-  return problem(406, 'Not acceptable', detail, { expected: produced, found })
+  const detail = `Expected an Accept header that admits ${expected}, found ${found}.`
+  return problem(406, 'Not acceptable', detail, { expected, found })
 }
 
 function unsupportedBody(route: Route, headers: Headers): HttpReply | undefined {

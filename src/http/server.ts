@@ -12,6 +12,7 @@
  * - Heads are bounded, to 100 headers among other things; garbage gets a 4xx or 505 in HTML and the
  *   connection closed.
  * - `Expect: 100-continue` is answered as soon as the head is there.
+ * - A client that takes nothing of what was written for it is cut after 8 to 12 s.
  * - A request pipelined behind one that is answered later closes the connection without any answer.
  *   Contract point 3 covers it: clients send the same ids again.
  */
@@ -19,6 +20,7 @@
 import { createServer } from 'node:net'
 import type { TemplatedApp, us_listen_socket as ListenSocket } from 'uWebSockets.js'
 import { LedgerError, messageOf } from '../errors.ts'
+import { streamsMax, streamStallMs } from '../limits.ts'
 import type { Logger } from '../observe/logger.ts'
 import { BufferPool } from './body.ts'
 import type { ByteBudget } from './budget.ts'
@@ -40,6 +42,9 @@ export interface HttpServerOptions {
     bodyBytesMax: number
     /** From the end of the head to the end of the body. */
     bodyDeadlineMs: number
+    streamsMax?: number
+    /** How long the client of a stream may take nothing of what is there for it. */
+    streamStallMs?: number
   }
   /** Bodies are kept in memory that threads can share. */
   sharesBodies?: boolean
@@ -80,13 +85,23 @@ const exclusivePort = 1
 /** @throws LedgerError LISTEN_FAILED, DEPENDENCY_MISSING */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const native = await load()
-  const { limits, budget, listen } = options
+  const { limits, budget, listen, logger } = options
+  const stallMs = limits.streamStallMs ?? streamStallMs
   const context: ExchangeContext = {
     router: new Router(options.routes),
     source: { pool: new BufferPool(options.sharesBodies), budget, bytesMax: limits.bodyBytesMax },
     deadlines: new Deadlines(limits.bodyDeadlineMs, (exchange) => exchange.expire()),
     bodyDeadlineMs: limits.bodyDeadlineMs,
-    logger: options.logger,
+    streams: {
+      open: new Set(),
+      max: limits.streamsMax ?? streamsMax,
+      stalls: new Deadlines(stallMs, (stream) => {
+        const { path } = stream
+        logger.warn({ path, stallMs }, 'a client takes nothing of its stream and is cut')
+        stream.cut()
+      }),
+    },
+    logger,
     open: new Set(),
     onIdle: () => undefined,
     isStopping: false,
@@ -100,6 +115,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     socket = await bind(app, listen)
   } catch (error) {
     context.deadlines.stop()
+    context.streams.stalls.stop()
     throw error
   }
   const port = native.us_socket_local_port(socket)
@@ -107,6 +123,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 
   const stopListening = (): void => {
     context.isStopping = true
+    for (const exchange of context.open) exchange.stopEndless()
     if (socket) native.us_listen_socket_close(socket)
     socket = undefined
   }
@@ -118,6 +135,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     await new Promise((resolve) => setImmediate(resolve))
     app.close()
     context.deadlines.stop()
+    context.streams.stalls.stop()
   }
   return { address: `${host}:${port}`, port, stopListening, close }
 }

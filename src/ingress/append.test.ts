@@ -9,7 +9,7 @@ import { entryBytes } from '../record/layout.ts'
 import { HeldLog } from '../testing/held-log.ts'
 import { Appender } from './append.ts'
 import { Backlog } from './backlog.ts'
-import { RequestBatch } from './batch.ts'
+import { RequestBatch } from '../batch/batch.ts'
 
 /** Long enough that no test ever sees it pass. */
 const never = 2 ** 30
@@ -81,8 +81,25 @@ test('a request is acknowledged after the last of its records, never before', as
   log.appends[2]?.confirm(72)
   assert.equal(await stateOf(durable), 'pending')
   log.appends[1]?.confirm(71)
-  const offsets = await durable
+  const { offsets } = await durable
   assert.deepEqual([offsets[5], offsets[9], offsets[127], offsets[0]], [70, 71, 72, -1])
+})
+
+test('a request has the times its records have in the log, of the first by partition', async (t) => {
+  const { log, appender } = given(t)
+  const before = Date.now()
+  const durable = appender.add(batchOf(new Array<number>(5000).fill(3)))
+  await log.appended(3)
+  while (Date.now() === before) await turn()
+  log.confirmAll()
+  await log.appended(4)
+  log.confirmAll()
+  const { times } = await durable
+  const appended = log.appends.map(({ timestamp }) => timestamp)
+  assert(appended.every((time) => time >= before && time <= Date.now()))
+  assert(times[3] < appended[3], 'the records differ in their times')
+  assert.equal(times[3], Math.min(...appended))
+  assert.equal(times[4], -1)
 })
 
 test('in any order of confirmations every request is acknowledged with its last one', async (t) => {
@@ -170,7 +187,7 @@ test('a record holds whole entries and is no larger than a slab', async (t) => {
     5000 * entryBytes,
   )
   log.confirmAll()
-  const offsets = await durable
+  const { offsets } = await durable
   assert.equal(offsets[3], 3)
 })
 

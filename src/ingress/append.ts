@@ -32,11 +32,12 @@ import type { ByteBudget } from '../http/budget.ts'
 import { slabBytes } from '../limits.ts'
 import type { Log } from '../log/log.ts'
 import { metrics } from '../observe/metrics.ts'
+import type { RequestRecords } from '../receipt/receipt.ts'
 import { entryBytes, partitionCount } from '../record/layout.ts'
 import type { Backlog } from './backlog.ts'
-import type { Batch } from './batch.ts'
+import type { Batch } from '../batch/batch.ts'
 import { Slab } from './slab.ts'
-import { Waiter, type Offsets } from './waiter.ts'
+import { Waiter } from './waiter.ts'
 
 /** A record this large costs little more by the piece than a full one does. */
 const largeRecordBytes = slabBytes / 2
@@ -121,7 +122,7 @@ export class Appender {
    * Rejects with STOPPING or OVERLOADED when nothing was taken, else with the error of the first
    * append that failed: then every entry may or may not be in the log.
    */
-  add(batch: Batch): Promise<Offsets> {
+  add(batch: Batch): Promise<RequestRecords> {
     if (this.isStopping) {
       const message = 'This process is stopping and takes no more transactions.'
       return Promise.reject(new LedgerError('STOPPING', message))
@@ -230,12 +231,13 @@ export class Appender {
   }
 
   private send({ partition, slab, bytes, waiters }: CutRecord): void {
-    this.log.append(partition, bytes).then(
+    const time = Date.now()
+    this.log.append(partition, bytes, time).then(
       (offset) => {
         this.backlog?.add(partition, offset, bytes.length)
         metrics.appendedRecords.inc()
         metrics.appendedBytes.inc(bytes.length)
-        for (const waiter of waiters) if (waiter.gain(partition, offset)) this.requests -= 1
+        for (const waiter of waiters) if (waiter.gain(partition, offset, time)) this.requests -= 1
         this.settle(slab, bytes.length)
       },
       (error: unknown) => {

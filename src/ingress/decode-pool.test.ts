@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { tmpdir } from 'node:os'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import pino from 'pino'
@@ -10,7 +9,9 @@ import type { KeptBody } from '../http/http.ts'
 import { decodeBodyBytesMin, decodeQueueMax } from '../limits.ts'
 import { HeldLog } from '../testing/held-log.ts'
 import { serve } from '../testing/served.ts'
-import type { Batch } from './batch.ts'
+import type { Batch } from '../batch/batch.ts'
+import { keyFromText } from '../receipt/key.ts'
+import { createReceipts } from '../receipt/receipt.ts'
 import { DecodePool } from './decode-pool.ts'
 import { openIngress } from './ingress.ts'
 
@@ -53,7 +54,7 @@ function codeOf(code: string): (error: unknown) => boolean {
 interface Running {
   log: HeldLog
   budget: ByteBudget
-  post: (body: string) => Promise<{ status: number; document: unknown }>
+  post: (body: string, query?: string) => Promise<{ status: number; document: unknown }>
 }
 
 /** Ingress on a log that confirms at once, with so many decode threads. */
@@ -65,15 +66,15 @@ async function ingressWith(
   const log = new HeldLog()
   log.confirmsAtOnce = true
   const budget = new ByteBudget(2 ** 26)
-  const ingress = await openIngress({
+  const ingress = openIngress({
     log,
     doubt,
     budget,
     backlog: undefined,
     lingerMs: 5,
     decodeThreads,
-    receiptKey: 'for tests',
-    dataDir: tmpdir(),
+    receipts: createReceipts(keyFromText('for tests')),
+    settlement: undefined,
     logger,
   })
   const { url } = await serve(t, {
@@ -82,9 +83,9 @@ async function ingressWith(
     sharesBodies: decodeThreads > 0,
   })
   t.after(() => ingress.stop())
-  const post: Running['post'] = async (body) => {
+  const post: Running['post'] = async (body, query = '') => {
     const headers = { 'Content-Type': 'application/json' }
-    const reply = await fetch(`${url}/v1/transactions`, { method: 'POST', headers, body })
+    const reply = await fetch(`${url}/v1/transactions${query}`, { method: 'POST', headers, body })
     return { status: reply.status, document: await reply.json() }
   }
   return { log, budget, post }
@@ -118,6 +119,26 @@ test('what a thread refuses is refused in the same words', async (t) => {
     assert.deepEqual(await aside.post(body), expected)
   }
   assert.equal(aside.log.appends.length, 0)
+  assert.equal(aside.budget.taken, 0)
+})
+
+test('a batch that does not balance is refused in the same words', async (t) => {
+  const [here, aside] = [await ingressWith(t, 0), await ingressWith(t, 1)]
+  const id = randomUUID()
+  const leg = (amount: number): string =>
+    `{"id":"${id}","account_id":"${randomUUID()}","amount":${amount}}`
+  const pairs = Array.from({ length: 300 }, (_, i) => {
+    const other = randomUUID()
+    return [leg(i), leg(-i)].map((text) => text.replace(id, other))
+  })
+  const bodyWith = (last: number): string => `[${[...pairs.flat(), leg(5), leg(last)].join()}]`
+  const expected = await here.post(bodyWith(-4), '?balanced=true')
+  const { id: named, sum, index } = expected.document as Record<string, unknown>
+  assert.deepEqual([expected.status, named, sum, index], [400, id, '1', 600])
+  assert.deepEqual(await aside.post(bodyWith(-4), '?balanced=true'), expected)
+  assert.equal(aside.log.appends.length, 0)
+  assert.equal((await aside.post(bodyWith(-5), '?balanced=true')).status, 202)
+  assert.equal((await aside.post(bodyWith(-4))).status, 202)
   assert.equal(aside.budget.taken, 0)
 })
 

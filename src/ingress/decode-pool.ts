@@ -17,7 +17,7 @@ import { LedgerError } from '../errors.ts'
 import type { KeptBody } from '../http/http.ts'
 import { decodeQueueMax } from '../limits.ts'
 import type { Logger } from '../observe/logger.ts'
-import type { Batch, RequestFault } from './batch.ts'
+import type { Batch, RequestFault } from '../batch/batch.ts'
 import { decodedBatch, type DecodeResult, type DecodeTask } from './decode-thread.ts'
 
 export interface DecodePoolOptions {
@@ -56,12 +56,16 @@ export class DecodePool {
    * Rejects with STOPPING or OVERLOADED, or with another error when the thread died: then nothing
    * was handed to `take`.
    */
-  async decode<T>(body: KeptBody, take: (batch: Batch) => T): Promise<{ taken: T } | RequestFault> {
+  async decode<T>(
+    body: KeptBody,
+    take: (batch: Batch) => T,
+    balanced = false,
+  ): Promise<{ taken: T } | RequestFault> {
     this.underWay += 1
     try {
       const { memory, length } = body
       this.assertTakes()
-      const result = await this.pool.run({ memory, bodyBytes: length })
+      const result = await this.pool.run({ memory, bodyBytes: length, balanced })
       if (typeof result !== 'number') return result
       return { taken: take(decodedBatch(memory, result)) }
     } finally {

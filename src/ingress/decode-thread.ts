@@ -6,12 +6,15 @@
 
 import assert from 'node:assert/strict'
 import { entryBytes } from '../record/layout.ts'
-import { RequestBatch, type Batch, type RequestFault } from './batch.ts'
-import { parseJson } from './parse-json.ts'
+import { balanceFault } from '../batch/balance.ts'
+import { RequestBatch, type Batch, type RequestFault } from '../batch/batch.ts'
+import { parseJson } from '../batch/parse-json.ts'
 
 export interface DecodeTask {
   memory: SharedArrayBuffer
   bodyBytes: number
+  /** The amounts of each id must sum to zero. */
+  balanced: boolean
 }
 
 /** How many transactions the memory holds now, or why there are none. */
@@ -19,9 +22,10 @@ export type DecodeResult = number | RequestFault
 
 let batch: RequestBatch | undefined
 
-export default function decode({ memory, bodyBytes }: DecodeTask): DecodeResult {
+export default function decode({ memory, bodyBytes, balanced }: DecodeTask): DecodeResult {
   batch ??= new RequestBatch()
-  const fault = parseJson(new Uint8Array(memory, 0, bodyBytes), batch)
+  const body = new Uint8Array(memory, 0, bodyBytes)
+  const fault = parseJson(body, batch) ?? (balanced ? balanceFault(batch) : undefined)
   if (fault) return fault
   const { count, entries, partitions } = batch
   // As JSON an item takes 108 bytes at least, so what it becomes always fits.

@@ -10,8 +10,8 @@ import type { Logger } from '../observe/logger.ts'
 import { Appender } from './append.ts'
 import type { Backlog } from './backlog.ts'
 import { DecodePool } from './decode-pool.ts'
-import { createReceipts } from './receipt.ts'
-import { keyFromText, keyInDirectory } from './receipt-key.ts'
+import type { Receipts } from '../receipt/receipt.ts'
+import type { Settlement } from '../receipt/settlement.ts'
 import { ingressRoutes } from './routes.ts'
 
 export interface IngressOptions {
@@ -25,9 +25,9 @@ export interface IngressOptions {
   lingerMs: number
   /** 0: bodies are read on the main thread, and the server need not share them. */
   decodeThreads: number
-  /** Undefined: a key kept in `dataDir`. */
-  receiptKey: string | undefined
-  dataDir: string
+  receipts: Receipts
+  /** Where this process can look into the tables. */
+  settlement: Settlement | undefined
   logger: Logger
 }
 
@@ -40,14 +40,13 @@ export interface Ingress {
   stop(): Promise<void>
 }
 
-export async function openIngress(options: IngressOptions): Promise<Ingress> {
-  const { log, doubt, budget, backlog, lingerMs, receiptKey, dataDir, logger } = options
+export function openIngress(options: IngressOptions): Ingress {
+  const { log, doubt, budget, backlog, lingerMs, receipts, settlement, logger } = options
   const { decodeThreads: threads } = options
-  const key = receiptKey === undefined ? await keyInDirectory(dataDir) : keyFromText(receiptKey)
   const appender = new Appender({ log, lingerMs, budget, backlog })
   const decoder = threads > 0 ? new DecodePool({ threads, logger }) : undefined
-  const receipts = createReceipts(key)
-  const routes = ingressRoutes({ log, doubt, appender, decoder, receipts, logger })
+  const parts = { log, doubt, appender, budget, decoder, receipts, settlement, logger }
+  const routes = ingressRoutes(parts)
   const stop = async (): Promise<void> => {
     await decoder?.close()
     await appender.stop()

@@ -4,20 +4,16 @@
 // Absent: anything per transaction.
 
 import type { Offset } from '../log/log.ts'
+import type { RequestRecords } from '../receipt/receipt.ts'
 import { partitionCount } from '../record/layout.ts'
 
-/**
- * By partition, the offset of the last record that holds entries of the request; -1 where there is
- * none.
- */
-export type Offsets = Float64Array
-
-export class Waiter {
+export class Waiter implements RequestRecords {
   /** Records that hold entries of this request and have not settled. */
   outstanding = 0
-  readonly settled: Promise<Offsets>
-  private readonly offsets: Offsets = new Float64Array(partitionCount).fill(-1)
-  private resolve!: (offsets: Offsets) => void
+  readonly settled: Promise<RequestRecords>
+  readonly offsets = new Float64Array(partitionCount).fill(-1)
+  readonly times = new Float64Array(partitionCount).fill(-1)
+  private resolve!: (records: RequestRecords) => void
   private reject!: (error: unknown) => void
 
   constructor() {
@@ -31,11 +27,13 @@ export class Waiter {
    * A record of `partition` is durable. Records of one partition may become so in any order.
    * Returns whether that settles the request.
    */
-  gain(partition: number, offset: Offset): boolean {
-    if (offset > this.offsets[partition]) this.offsets[partition] = offset
+  gain(partition: number, offset: Offset, time: number): boolean {
+    const { offsets, times } = this
+    if (offset > offsets[partition]) offsets[partition] = offset
+    if (times[partition] < 0 || time < times[partition]) times[partition] = time
     this.outstanding -= 1
     if (this.outstanding > 0) return false
-    this.resolve(this.offsets)
+    this.resolve(this)
     return true
   }
 

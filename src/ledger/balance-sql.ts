@@ -4,8 +4,9 @@
 // Absent: sending it (balances.ts).
 
 import { formatUuid } from '../bytes/uuid.ts'
+import type { SelectWith } from '../postgres/pool.ts'
 import { bucketTable } from './buckets.ts'
-import { utc } from './read-databases.ts'
+import { asOf, utc } from './read-databases.ts'
 import { lowestId } from './rollups.ts'
 
 /** What has to be read entry by entry: ids from `from` on in a leaf, up to before `to`. */
@@ -39,6 +40,7 @@ export interface Moment {
 export interface BalanceRow {
   versions: string
   straddling: string
+  nextOffset: string | number
   asOf: string
   accountId: string | null
   count: string
@@ -48,14 +50,16 @@ export interface BalanceRow {
   last: string
 }
 
-/** SQL with its values apart: the same text is planned once a session. */
-export interface Query {
-  text: string
-  values: unknown[]
-}
-
-/** One row at least, whatever is found. */
-export function balancesSql(asked: readonly AskedBucket[], moment?: Moment): Query {
+/**
+ * One row at least, whatever is found.
+ *
+ * @param partition of the log, where it matters how far it is persisted
+ */
+export function balancesSql(
+  asked: readonly AskedBucket[],
+  moment?: Moment,
+  partition?: number,
+): SelectWith {
   const values: unknown[] = []
   const bind: Bind = (value, type) => `$${values.push(value)}::${type}`
   const all = asked.flatMap(({ accounts }) => accounts)
@@ -69,17 +73,19 @@ export function balancesSql(asked: readonly AskedBucket[], moment?: Moment): Que
     }
   }
   const text = `
-    SELECT known.versions, known.straddling, ${utc('now()')} AS "asOf",
+    SELECT known.versions, known.straddling, known."nextOffset", ${asOf} AS "asOf",
       sums.id AS "accountId", sums.count::text, sums.balance::text,
       ${shownEnd('sums.first')} AS first, ${shownEnd('sums.last')} AS last
     FROM (SELECT ${versionsSql(asked.map(({ bucket }) => bucket))} AS versions,
-            ${at === undefined ? `''` : straddlingListSql(list, at)} AS straddling) known
+            ${at === undefined ? `''` : straddlingListSql(list, at)} AS straddling,
+            ${nextOffsetSql(partition, bind)} AS "nextOffset") known
     LEFT JOIN (
       SELECT account_id AS id, sum(n) AS count, sum(amount) AS balance,
         min(a COLLATE "C") AS first, max(z COLLATE "C") AS last
       FROM (${parts.join(' UNION ALL ')}) parts GROUP BY account_id
     ) sums ON true`
-  return { text, values }
+  // The same again and again for one account; of other questions, each is another.
+  return { text, values, isUsual: all.length === 1 && moment === undefined }
 }
 
 type Bind = (value: string, type: string) => string
@@ -153,19 +159,25 @@ function versionsSql(buckets: readonly number[]): string {
           WHERE bucket IN (${buckets.join(', ')}) GROUP BY bucket) v)`
 }
 
+function nextOffsetSql(partition: number | undefined, bind: Bind): string {
+  if (partition === undefined) return '-1'
+  return `coalesce((SELECT next_offset FROM ledger.checkpoints
+    WHERE partition = ${bind(String(partition), 'integer')}), -1)`
+}
+
 function straddlingListSql(accounts: string, at: string): string {
   return `(SELECT coalesce(string_agg(range::text, ' ' ORDER BY range), '') FROM ledger.rollups
     WHERE account_id ${accounts} AND earliest <= ${at} AND latest > ${at})`
 }
 
 /** The ranges of an account that lie on both sides of a moment. */
-export function straddlingSql(accountId: Uint8Array, at: string): Query {
+export function straddlingSql(accountId: Uint8Array, at: string): SelectWith {
   const text = `
     SELECT r.range, r.leaf, r.low AS "from", r.high AS "to"
     FROM ledger.rollups u JOIN ledger.rollup_ranges r ON r.range = u.range
     WHERE u.account_id = $1::uuid AND u.earliest <= $2::timestamptz AND u.latest > $2::timestamptz
     ORDER BY r.range`
-  return { text, values: [formatUuid(accountId), at] }
+  return { text, values: [formatUuid(accountId), at], isUsual: true }
 }
 
 /** What there is to read entry by entry in a bucket: a row a stretch, and one at least. */

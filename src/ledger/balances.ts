@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { formatUuid } from '../bytes/uuid.ts'
 import { LedgerError } from '../errors.ts'
-import type { ReadPool } from '../postgres/pool.ts'
+import type { SelectWith } from '../postgres/pool.ts'
 import { sqlState } from '../postgres/retry.ts'
 import {
   balancesSql,
@@ -18,7 +18,7 @@ import {
   type Moment,
   type Stretch,
 } from './balance-sql.ts'
-import type { ReadDatabases } from './read-databases.ts'
+import type { ReadDatabase, ReadDatabases } from './read-databases.ts'
 
 /** One end of an account's entries, by id. */
 export interface EndEntry {
@@ -51,90 +51,94 @@ const attempts = 8
  */
 const leavesAgeMs = 10_000
 
-/** What is known of a database. */
-interface Database {
-  pool: ReadPool
-  leaves: Map<number, BucketLeaves & { readAt: number }>
+/** What is known of a database's leaves, by bucket. */
+type KnownLeaves = Map<number, BucketLeaves & { readAt: number }>
+
+/** That entries of a partition of the log are there: all before an offset. */
+export interface Floor {
+  partition: number
+  nextOffset: number
+}
+
+export interface Wish {
+  /** Aborted when nobody waits for the answer any more. */
+  signal: AbortSignal
+  /** Only entries created at or before it; RFC 3339, UTC. */
+  at?: string | undefined
 }
 
 export class Balances {
   readonly #databases: ReadDatabases
-  readonly #byPool = new Map<ReadPool, Database>()
+  /** By index of the database. */
+  readonly #known = new Map<number, KnownLeaves>()
 
   constructor(databases: ReadDatabases) {
     this.#databases = databases
   }
 
-  async of(accountId: Uint8Array): Promise<Answer> {
-    const database = await this.#databaseOf(accountId)
-    const { found } = await this.#lookUp(database, [accountId])
-    return found.get(formatUuid(accountId))
+  /**
+   * One account; one that has entries, but none created by the time asked for, has nothing.
+   *
+   * @param floor what must be there; 'behind' where the database does not have it yet
+   */
+  of(accountId: Uint8Array, wish: Wish): Promise<Answer>
+  of(accountId: Uint8Array, wish: Wish, floor: Floor): Promise<Answer | 'behind'>
+  async of(accountId: Uint8Array, wish: Wish, floor?: Floor): Promise<Answer | 'behind'> {
+    const { signal, at } = wish
+    if (at !== undefined) assert.match(at, /^[0-9T:.-]+Z$/)
+    const database = await this.#databases.until(signal).poolOf(accountId)
+    const { found, asOf, nextOffset } = await this.#lookUp(database, [accountId], at, floor)
+    if (floor !== undefined && nextOffset < floor.nextOffset) return 'behind'
+    const answer = found.get(formatUuid(accountId))
+    if (answer !== undefined || at === undefined) return answer
+    if ((await this.of(accountId, { signal })) === undefined) return undefined
+    return { balance: '0', count: '0', first: null, last: null, asOf }
   }
 
   /** Many accounts, answered in their order: one query a database. */
-  async ofMany(accountIds: readonly Uint8Array[]): Promise<Answer[]> {
-    const byDatabase = new Map<Database, Uint8Array[]>()
+  async ofMany(accountIds: readonly Uint8Array[], { signal }: Wish): Promise<Answer[]> {
+    const databases = this.#databases.until(signal)
+    const byDatabase = new Map<number, { database: ReadDatabase; ids: Uint8Array[] }>()
     for (const accountId of accountIds) {
-      const database = await this.#databaseOf(accountId)
-      const own = byDatabase.get(database)
-      if (own === undefined) byDatabase.set(database, [accountId])
-      else own.push(accountId)
+      const database = await databases.poolOf(accountId)
+      const known = byDatabase.get(database.databaseIndex)
+      if (known === undefined)
+        byDatabase.set(database.databaseIndex, { database, ids: [accountId] })
+      else known.ids.push(accountId)
     }
-    const found = await Promise.all([...byDatabase].map(([one, ids]) => this.#lookUp(one, ids)))
+    const found = await Promise.all(
+      [...byDatabase.values()].map(({ database, ids }) => this.#lookUp(database, ids)),
+    )
     const all = new Map(found.flatMap((answers) => [...answers.found]))
     return accountIds.map((accountId) => all.get(formatUuid(accountId)))
   }
 
-  /**
-   * One account, of its entries created at or before a moment, though there be none of them.
-   *
-   * @param at RFC 3339, UTC
-   */
-  async at(accountId: Uint8Array, at: string): Promise<Answer> {
-    assert.match(at, /^[0-9T:.-]+Z$/)
-    const database = await this.#databaseOf(accountId)
-    const { found, asOf } = await this.#lookUp(database, [accountId], at)
-    const answer = found.get(formatUuid(accountId))
-    if (answer !== undefined) return answer
-    if ((await this.of(accountId)) === undefined) return undefined
-    return { balance: '0', count: '0', first: null, last: null, asOf }
-  }
-
-  /** By account id as text; those without entries are left out. */
   async #lookUp(
-    database: Database,
+    database: ReadDatabase,
     accountIds: readonly Uint8Array[],
     at?: string,
-  ): Promise<{ found: Map<string, AccountSummary>; asOf: string }> {
-    const { pool } = database
+    floor?: Floor,
+  ): Promise<Found> {
+    const { databaseIndex } = database
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const asked = await this.#askedOf(database, accountIds)
-      const moment = at === undefined ? undefined : await momentOf(pool, accountIds[0], at)
-      const query = balancesSql(asked, moment)
-      // The same again and again for one account; of other questions, each is another.
-      const isUsual = accountIds.length === 1 && moment === undefined
-      const rows = await pool
-        .readWith<BalanceRow>(query.text, query.values, isUsual)
-        .catch((error: unknown) => {
-          // A leaf that was known is gone: it is to be looked again.
-          if (sqlState(error) === '42P01') return []
-          throw error
-        })
+      const moment = at === undefined ? undefined : await momentOf(database, accountIds[0], at)
+      const rows = await rowsOf(database, balancesSql(asked, moment, floor?.partition))
       const straddling = (moment?.straddling ?? []).map(({ range }) => range).join(' ')
       const versions = asked.map(({ leaves }) => leaves.version).filter(Boolean)
       const known = rows.at(0)
       if (known?.versions === versions.join(' ') && known.straddling === straddling) {
-        return { found: summariesOf(rows), asOf: known.asOf }
+        return { found: summariesOf(rows), asOf: known.asOf, nextOffset: Number(known.nextOffset) }
       }
-      for (const { bucket } of asked) database.leaves.delete(bucket)
+      for (const { bucket } of asked) this.#known.get(databaseIndex)?.delete(bucket)
     }
-    const message = `${pool.where}: the leaves changed ${attempts} times while balances were read.`
+    const message = `The leaves changed ${attempts} times while balances were read.`
     throw new LedgerError('DATABASE_UNAVAILABLE', message)
   }
 
   /** The accounts by bucket, ascending, with the leaves of each. */
   async #askedOf(
-    { pool, leaves }: Database,
+    database: ReadDatabase,
     accountIds: readonly Uint8Array[],
   ): Promise<AskedBucket[]> {
     const byBucket = new Map<number, Map<string, Uint8Array>>()
@@ -144,39 +148,57 @@ export class Balances {
       byBucket.set(bucket, accounts.set(formatUuid(accountId), accountId))
     }
     const asked = [...byBucket].map(async ([bucket, accounts]) => {
-      let known = leaves.get(bucket)
-      if (known === undefined || performance.now() - known.readAt > leavesAgeMs) {
-        known = { ...(await readLeaves(pool, bucket)), readAt: performance.now() }
-        leaves.set(bucket, known)
-      }
-      return { bucket, leaves: known, accounts: [...accounts.values()] }
+      const leaves = await this.#leavesOf(database, bucket)
+      return { bucket, leaves, accounts: [...accounts.values()] }
     })
     return (await Promise.all(asked)).sort((a, b) => a.bucket - b.bucket)
   }
 
-  async #databaseOf(accountId: Uint8Array): Promise<Database> {
-    const pool = await this.#databases.poolOf(accountId)
-    const known = this.#byPool.get(pool)
-    if (known !== undefined) return known
-    const database = { pool, leaves: new Map() }
-    this.#byPool.set(pool, database)
-    return database
+  async #leavesOf(database: ReadDatabase, bucket: number): Promise<BucketLeaves> {
+    const all = this.#known.get(database.databaseIndex) ?? (new Map() as KnownLeaves)
+    this.#known.set(database.databaseIndex, all)
+    const known = all.get(bucket)
+    if (known !== undefined && performance.now() - known.readAt < leavesAgeMs) return known
+    const read = { ...(await readLeaves(database, bucket)), readAt: performance.now() }
+    all.set(bucket, read)
+    return read
   }
 }
 
-async function readLeaves(pool: ReadPool, bucket: number): Promise<BucketLeaves> {
+interface Found {
+  /** By account id as text; those without entries are left out. */
+  found: Map<string, AccountSummary>
+  asOf: string
+  /** Of the partition asked for; -1 where none was, or nobody has begun it. */
+  nextOffset: number
+}
+
+/** Nothing where a leaf that was known is gone: it is to be looked again. */
+async function rowsOf(database: ReadDatabase, query: SelectWith): Promise<BalanceRow[]> {
+  try {
+    return await database.read<BalanceRow>(query)
+  } catch (error) {
+    if (sqlState(error) === '42P01') return []
+    throw error
+  }
+}
+
+async function readLeaves(database: ReadDatabase, bucket: number): Promise<BucketLeaves> {
   type Row = { version: string; leaf: string | null; below: string | null }
-  const rows = await pool.read<Row>(stretchesSql(bucket))
+  const rows = await database.read<Row>(stretchesSql(bucket))
   const stretches = rows.flatMap(({ leaf, below }): Stretch[] =>
     leaf === null ? [] : [{ leaf, from: below, to: null }],
   )
   return { version: rows[0].version, stretches }
 }
 
-async function momentOf(pool: ReadPool, accountId: Uint8Array, at: string): Promise<Moment> {
+async function momentOf(
+  database: ReadDatabase,
+  accountId: Uint8Array,
+  at: string,
+): Promise<Moment> {
   type Row = Moment['straddling'][number]
-  const { text, values } = straddlingSql(accountId, at)
-  return { at, straddling: await pool.readWith<Row>(text, values, true) }
+  return { at, straddling: await database.read<Row>(straddlingSql(accountId, at)) }
 }
 
 function summariesOf(rows: readonly BalanceRow[]): Map<string, AccountSummary> {

@@ -1,70 +1,102 @@
 // The databases of a ledger, as the read API asks them.
-// In:  URLs, in the order that divides the buckets.
-// Out: the pool of connections to whichever database holds an account.
-// Absent: what is asked (accounts.ts, entries.ts), writing.
+// In:  URLs of the servers; accounts.
+// Out: whichever database holds an account, or all of them.
+// Absent: what is asked (accounts.ts, entries.ts), which server answers (read-servers.ts), writing.
 
 import assert from 'node:assert/strict'
 import { formatUuid } from '../bytes/uuid.ts'
-import type { Logger } from '../observe/logger.ts'
-import { ReadPool } from '../postgres/pool.ts'
+import type { Select } from '../postgres/pool.ts'
 import { uuidBytes } from '../record/layout.ts'
 import { bucketOf, partitionOf } from '../record/partition.ts'
-import { databaseOf, expectLayout, layoutSql, type Layout } from './buckets.ts'
+import { databaseOf } from './buckets.ts'
+import { ReadServers, type ReadServersOptions, type ServerState } from './read-servers.ts'
 
-export interface ReadDatabasesOptions {
-  /** In the order that divides the buckets. */
-  databaseUrls: readonly string[]
-  buckets: number
-  logger: Pick<Logger, 'warn'>
+/** One database of the ledger: some of its buckets. */
+export interface ReadDatabase {
+  readonly databaseIndex: number
+  read<Row>(select: Select): Promise<Row[]>
 }
 
 export class ReadDatabases {
-  readonly #pools: readonly ReadPool[]
-  readonly #buckets: number
-  /** Databases that were seen to be what they are taken for. */
-  readonly #known = new Set<number>()
+  readonly #servers: ReadServers
+  readonly #signal: AbortSignal | undefined
 
-  constructor({ databaseUrls, buckets, logger }: ReadDatabasesOptions) {
-    const onLost = ({ message }: Error) =>
-      logger.warn({ reason: message }, 'a connection for reads was lost')
-    const options = { applicationName: 'ledger query', onLost }
-    this.#pools = databaseUrls.map((url) => new ReadPool(url, options))
-    this.#buckets = buckets
+  /** @param signal aborted when nobody waits for answers any more */
+  constructor(servers: ReadServersOptions | ReadServers, signal?: AbortSignal) {
+    this.#servers = servers instanceof ReadServers ? servers : new ReadServers(servers)
+    this.#signal = signal
   }
 
-  /** Rejects with why a database does not answer, or is not the one to ask. */
+  /** The same databases, whose reads are given up when the signal is aborted. */
+  until(signal: AbortSignal): ReadDatabases {
+    return new ReadDatabases(this.#servers, signal)
+  }
+
+  get states(): ServerState[] {
+    return this.#servers.states
+  }
+
+  /** Rejects with why a part of the ledger cannot be read, or is not the one to read. */
   async check(): Promise<void> {
-    await Promise.all(this.#pools.map((_, databaseIndex) => this.#expectLayoutOf(databaseIndex)))
+    const reason = await this.#servers.look()
+    if (reason !== undefined) throw reason
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#pools.map((pool) => pool.close()))
+    await this.#servers.close()
   }
 
   /**
    * Rejects with LAYOUT_MISMATCH where the databases do not divide the accounts as we were told: an
    * account looked for in the wrong place would seem to have no entries.
    */
-  async poolOf(accountId: Uint8Array): Promise<ReadPool> {
-    const bucket = this.bucketOf(accountId)
-    const databases = this.#pools.length
-    const databaseIndex = databaseOf(bucket, { buckets: this.#buckets, databases })
-    if (!this.#known.has(databaseIndex)) await this.#expectLayoutOf(databaseIndex)
-    return this.#pools[databaseIndex]
+  async poolOf(accountId: Uint8Array): Promise<ReadDatabase> {
+    return this.ofPartition(partitionOfAccount(accountId))
   }
 
+  /** The bucket of an account. */
   bucketOf(accountId: Uint8Array): number {
-    const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
-    return bucketOf(partitionOf(view, 0), this.#buckets)
+    return bucketOf(partitionOfAccount(accountId), this.buckets)
   }
 
-  async #expectLayoutOf(databaseIndex: number): Promise<void> {
-    const pool = this.#pools[databaseIndex]
-    const [found] = await pool.read<Layout>(layoutSql)
-    const databases = this.#pools.length
-    expectLayout(pool.where, { buckets: this.#buckets, databases, databaseIndex }, found)
-    this.#known.add(databaseIndex)
+  /** The database with the rows of a partition of the log. */
+  async ofPartition(partition: number): Promise<ReadDatabase> {
+    const { buckets } = this.#servers
+    const databases = await this.#servers.databases()
+    return this.#database(databaseOf(bucketOf(partition, buckets), { buckets, databases }))
   }
+
+  /** The same for whoever has many partitions to ask about. */
+  async finder(): Promise<(partition: number) => ReadDatabase> {
+    const { buckets } = this.#servers
+    const all = await this.all()
+    return (partition) =>
+      all[databaseOf(bucketOf(partition, buckets), { buckets, databases: all.length })]
+  }
+
+  /** Hash buckets over all databases. */
+  get buckets(): number {
+    return this.#servers.buckets
+  }
+
+  /** All of them, in the order that divides the buckets. */
+  async all(): Promise<ReadDatabase[]> {
+    const databases = await this.#servers.databases()
+    return Array.from({ length: databases }, (_, index) => this.#database(index))
+  }
+
+  #database(databaseIndex: number): ReadDatabase {
+    const options = { signal: this.#signal }
+    const read = <Row>(select: Select): Promise<Row[]> =>
+      this.#servers.read<Row>(databaseIndex, select, options)
+    return { databaseIndex, read }
+  }
+}
+
+/** The partition of the log that an account's entries come by. */
+export function partitionOfAccount(accountId: Uint8Array): number {
+  const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
+  return partitionOf(view, 0)
 }
 
 /** Made from bytes, so there is nothing to escape. */
@@ -77,3 +109,8 @@ export function uuidLiteral(id: Uint8Array): string {
 export function utc(expression: string): string {
   return `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 }
+
+/** The instant as of which a server answers: on a replica, when what it has was committed. */
+export const asOf = utc(
+  'CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END',
+)

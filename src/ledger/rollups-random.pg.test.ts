@@ -62,6 +62,8 @@ function bytesOf(id: string): Uint8Array {
   return bytes
 }
 
+const { signal } = new AbortController()
+
 /** Seconds around noon into which ids, spans and bounds fall. */
 const seconds = 40
 
@@ -188,7 +190,7 @@ class Interleaving {
          FROM ledger.transactions WHERE account_id = '${account}' ${until}`,
       )
       const bytes = bytesOf(account)
-      const found = at === undefined ? await balances.of(bytes) : await balances.at(bytes, at)
+      const found = await balances.of(bytes, { signal, at })
       const { balance = '0', count = '0', first, last } = found ?? {}
       const ids = first && last ? [first.id, last.id] : []
       assert.equal([balance, count, ...ids].join(' '), expected?.text)
@@ -254,7 +256,7 @@ test('while flushes run, two roll up and one rebuilds, no reader ever sees half 
   })
   const reading = accounts.map((account) =>
     until(async () => {
-      const found = await balances.of(bytesOf(account))
+      const found = await balances.of(bytesOf(account), { signal })
       if (found === undefined) return
       assert.equal(found.balance, '0')
       assert.equal(Number(found.count) % 10, 0)

@@ -6,7 +6,7 @@ import { claimAll, column, createTestLedger, flushOf, openConnection } from '../
 import { testLayout } from '../testing/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
 import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
-import { Balances } from './balances.ts'
+import { Balances, type Wish } from './balances.ts'
 import { readCheckpoints } from './checkpoint.ts'
 import { commitFlush } from './commit.ts'
 import { lowestIdAt } from './leaves.ts'
@@ -83,13 +83,15 @@ async function truth(accountId: string, at?: number): Promise<unknown> {
   return found
 }
 
+function wishAt(at?: number): Wish {
+  const { signal } = new AbortController()
+  return at === undefined ? { signal } : { signal, at: new Date(at).toISOString() }
+}
+
 async function checkBalance(accountId: string, at?: number): Promise<void> {
   const expected = await truth(accountId, at)
   const bytes = bytesOf(accountId)
-  const found =
-    at === undefined
-      ? await balances.of(bytes)
-      : await balances.at(bytes, new Date(at).toISOString())
+  const found = await balances.of(bytes, wishAt(at))
   if (found === undefined) {
     assert.equal((expected as { count: string }).count, '0')
     return
@@ -174,7 +176,7 @@ test('entries far from the time of their ids are told apart by when they were cr
     assert.deepEqual(await faults(), [])
     assert.equal(await foldDeltas(connection), i === 0 ? 2 : 0)
   }
-  const before = await balances.at(bytesOf(account), new Date(0).toISOString())
+  const before = await balances.of(bytesOf(account), wishAt(0))
   assert.deepEqual(
     { ...before, asOf: '' },
     {
@@ -185,7 +187,7 @@ test('entries far from the time of their ids are told apart by when they were cr
       asOf: '',
     },
   )
-  assert.equal(await balances.at(bytesOf(accountOf(bucket)), new Date().toISOString()), undefined)
+  assert.equal(await balances.of(bytesOf(accountOf(bucket)), wishAt(noon)), undefined)
 })
 
 test('a process that ends between the phases leaves nothing that counts, and another goes on', async () => {
@@ -298,13 +300,13 @@ test('many accounts are answered in order, by one query a database', async () =>
   await write(accounts.slice(0, 30).map((account) => entry(account, noon)))
   const ids = accounts.map(bytesOf)
   const asked = [...ids, ...ids.slice(0, 3)]
-  const found = await balances.ofMany(asked)
+  const found = await balances.ofMany(asked, wishAt())
   assert.deepEqual(
     found.map((one) => one?.count),
     asked.map((_, index) => (index < 30 || index >= 40 ? '1' : undefined)),
   )
   assert.equal(new Set(found.flatMap((one) => one?.asOf ?? [])).size, 1)
-  const together = await Promise.all(asked.map((id) => balances.of(id)))
+  const together = await Promise.all(asked.map((id) => balances.of(id, wishAt())))
   assert.deepEqual(
     together.map((one) => one?.last),
     found.map((one) => one?.last),

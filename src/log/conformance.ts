@@ -54,6 +54,16 @@ function describeAppends(promised: Promised): void {
     assert(record.timestamp >= before && record.timestamp <= after)
   })
 
+  promised('a record that is given a time has it at every read', async (trial) => {
+    // A receipt names it, and it becomes created_at of the rows.
+    const timestamp = Date.now() - 5000
+    await trial.log.append(3, bytesOf(1, 300), timestamp)
+    for (let read = 0; read < 2; read += 1) {
+      const records = await readExactly(await trial.reader([[3, 0]]), 1)
+      assert.equal(records[0]?.timestamp, timestamp)
+    }
+  })
+
   promised(
     'a record is what it was when appended, whatever becomes of the buffer',
     async (trial) => {

@@ -76,7 +76,7 @@ export class EmbeddedWriter {
     this.usage = store.usage()
   }
 
-  append(partition: number, bytes: Uint8Array): Promise<Offset> {
+  append(partition: number, bytes: Uint8Array, timestamp = Date.now()): Promise<Offset> {
     this.records.partition(partition)
     if (this.isClosing) {
       return Promise.reject(new LedgerError('STOPPING', 'The embedded log is closing.'))
@@ -85,7 +85,7 @@ export class EmbeddedWriter {
     const refusal = this.refusal(diskBytes)
     if (refusal !== undefined) return Promise.reject(new LedgerError('LOG_FULL', refusal))
     this.reservedBytes += diskBytes
-    const value = this.encoder.encode(Date.now(), bytes)
+    const value = this.encoder.encode(timestamp, bytes)
     return new Promise((resolve, reject) => {
       this.waiting.push({ partition, value, diskBytes, resolve, reject })
       this.start()

@@ -70,8 +70,8 @@ class EmbeddedLog implements Log {
   }
 
   /** The bytes are copied before this returns, so the caller may use them again at once. */
-  append(partition: number, bytes: Uint8Array): Promise<Offset> {
-    return this.writer.append(partition, bytes)
+  append(partition: number, bytes: Uint8Array, timestamp?: number): Promise<Offset> {
+    return this.writer.append(partition, bytes, timestamp)
   }
 
   openReader(options: ReaderOptions): Promise<LogReader> {

@@ -90,7 +90,7 @@ export class KafkaProducer {
     }
   }
 
-  append(partition: number, bytes: Uint8Array): Promise<Offset> {
+  append(partition: number, bytes: Uint8Array, timestamp = Date.now()): Promise<Offset> {
     assert(bytes.length <= recordBytesMax, 'a record of at most recordBytesMax')
     if (this.stopping) return refused('STOPPING', 'The log is being closed.')
     const generation = this.current
@@ -101,7 +101,7 @@ export class KafkaProducer {
     this.key.writeUInt32LE(this.number)
     try {
       const { topic } = this.plan
-      generation.client.produce(topic, partition, bytes, this.key, Date.now())
+      generation.client.produce(topic, partition, bytes, this.key, timestamp)
     } catch (error) {
       return this.notTaken(generation, partition, error)
     }

@@ -110,9 +110,9 @@ class KafkaLog implements Log {
     })
   }
 
-  append(partition: number, bytes: Uint8Array): Promise<Offset> {
+  append(partition: number, bytes: Uint8Array, timestamp?: number): Promise<Offset> {
     if (this.health.broken !== undefined) return Promise.reject(this.health.broken)
-    return this.producer.append(partition, bytes)
+    return this.producer.append(partition, bytes, timestamp)
   }
 
   async openReader(options: ReaderOptions): Promise<LogReader> {

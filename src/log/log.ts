@@ -61,8 +61,10 @@ export interface Log {
    * replicas. The bytes must not change until then. Rejects with LOG_FULL (not taken),
    * LOG_UNAVAILABLE (possibly taken) or STOPPING. Appends to one partition get ascending offsets in
    * call order.
+   *
+   * @param timestamp the record's, in milliseconds since 1970 UTC; now unless given
    */
-  append(partition: number, bytes: Uint8Array): Promise<Offset>
+  append(partition: number, bytes: Uint8Array, timestamp?: number): Promise<Offset>
 
   /** A reader with its own connection. Readers are independent of each other. */
   openReader(options: ReaderOptions): Promise<LogReader>

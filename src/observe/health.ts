@@ -9,10 +9,14 @@ import { registry } from './metrics.ts'
 /** Why this process should get no requests now; undefined when it should. */
 export type Probe = () => string | undefined
 
-export function healthRoutes(probes: readonly Probe[]): Route[] {
+/** @param remarks what is not as it should be, though this process should get requests */
+export function healthRoutes(
+  probes: readonly Probe[],
+  remarks: () => string[] = () => [],
+): Route[] {
   return [
     { method: 'GET', path: '/healthz', handle: () => json(200, { status: 'ok' }) },
-    { method: 'GET', path: '/readyz', handle: () => readiness(probes) },
+    { method: 'GET', path: '/readyz', handle: () => readiness(probes, remarks()) },
     {
       method: 'GET',
       path: '/metrics',
@@ -26,10 +30,11 @@ export function healthRoutes(probes: readonly Probe[]): Route[] {
   ]
 }
 
-function readiness(probes: readonly Probe[]): HttpReply {
+function readiness(probes: readonly Probe[], remarks: readonly string[]): HttpReply {
   const reasons = probes.map((probe) => probe()).filter((reason) => reason !== undefined)
   const ready = reasons.length === 0
-  return json(ready ? 200 : 503, ready ? { ready } : { ready, reasons })
+  const answer = ready ? { ready } : { ready, reasons }
+  return json(ready ? 200 : 503, remarks.length === 0 ? answer : { ...answer, remarks })
 }
 
 function json(status: number, value: unknown): HttpReply {

@@ -37,9 +37,15 @@ export const metrics = {
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
     registers: [registry],
   }),
+  streams: gauge('http_streams', 'Replies that are being made while they are sent.'),
   inflightBytes: gauge(
     'ingress_inflight_bytes',
     'Body and slab bytes of requests not answered yet.',
+  ),
+  settleWaiters: gauge('receipt_waiters', 'Requests that wait for their items to be persisted.'),
+  progressReads: counter(
+    'progress_reads_total',
+    'Looks at how far a database is persisted, for all who wait at once.',
   ),
   appendedRecords: counter('appended_records_total', 'Records made durable in the log.'),
   appendedBytes: counter('appended_bytes_total', 'Bytes of records made durable in the log.'),
@@ -76,4 +82,9 @@ export const metrics = {
   lagSeconds: gauge('lag_seconds', 'Age of the oldest record not committed to PostgreSQL.', [
     'partition',
   ]),
+  readServerUp: gauge('read_server_up', 'Whether a server that reads go to answers.', ['server']),
+  readServerLag: gauge('read_server_lag_seconds', 'How far a replica is behind its primary.', [
+    'server',
+  ]),
+  readFailovers: counter('read_failovers_total', 'Reads sent to a second server.'),
 }

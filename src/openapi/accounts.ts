@@ -67,15 +67,34 @@ const at = {
   schema: moment,
 }
 
+const receipt = {
+  name: 'receipt',
+  in: 'query',
+  description:
+    'Of an earlier request: what it wrote to this account counts, or the answer is 409 (read your ' +
+    'writes).',
+  schema: { type: 'string' },
+}
+
+const wait = {
+  name: 'wait',
+  in: 'query',
+  description: 'How long to wait for the receipt to be persisted, such as 500ms or 5s.',
+  schema: { type: 'string', pattern: '^[0-9]+(ms|s)$' },
+}
+
 const account = {
   operationId: 'getAccount',
-  summary: 'Exact balance of an account, now or as of a time.',
-  parameters: [accountId, at],
+  summary: 'Exact balance of an account, now, as of a time, or as of a receipt.',
+  parameters: [accountId, at, receipt, wait],
   responses: {
     '200': json('The account.', reference('Account')),
     ...everywhere,
     '404': refusal('The account has no entry.'),
-    '503': refusal('The database is unavailable.', retryAfter),
+    '409': refusal('What the receipt names was not persisted in time.', retryAfter),
+    '410': refusal('The receipt is of another log, and will never be answered here.'),
+    '501': refusal('This process was given no key to read receipts with.'),
+    '503': refusal('The database is unavailable, or too many wait already.', retryAfter),
   },
 }
 

@@ -11,7 +11,16 @@ export const operationSchemas = {
     required: ['ready'],
     properties: {
       ready: { type: 'boolean' },
-      reasons: { type: 'array', items: { type: 'string' } },
+      reasons: {
+        type: 'array',
+        items: { type: 'string' },
+        description: 'Why it should not; absent where it should.',
+      },
+      remarks: {
+        type: 'array',
+        items: { type: 'string' },
+        description: 'What is away or behind, though others do its work.',
+      },
     },
   },
 }

@@ -1,12 +1,17 @@
 // Connections for reads, shared by all requests and bounded.
 // In:  a URL, SQL with its values inlined.
-// Out: rows; DATABASE_UNAVAILABLE at once when too many wait already.
-// Absent: writing. State on a session but prepared statements: each read is one transaction.
+// Out: rows; OVERLOADED at once when too many wait already, DATABASE_UNAVAILABLE when the server
+//      does not answer in time.
+// Absent: writing; choosing a server (ledger/read-databases.ts). State on a session: each read is
+//         one message and one transaction, so that a pooler may stand in between (decision 0022).
 
 import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { LedgerError } from '../errors.ts'
+import { queryConnectionsDefault, queryWaitingMax, queryWaitSeconds } from '../limits.ts'
+import { requestCancel } from './cancel.ts'
 import { describeDatabase } from './connection.ts'
+import { Gate, type Refused } from './gate.ts'
 import { databaseError, sqlState } from './retry.ts'
 
 export interface PoolOptions {
@@ -16,28 +21,61 @@ export interface PoolOptions {
   connectionsMax?: number
   /** Reads that may wait for a connection. */
   waitingMax?: number
-  /** How long a read may wait for a connection, a new one included. */
+  /** How long a read may wait for its turn, and again for a new connection. */
   waitSeconds?: number
   /** How long PostgreSQL may work on a read. */
   statementSeconds?: number
 }
 
+/**
+ * A SELECT with its values apart, so a transaction of its own, and without a limit of
+ * PostgreSQL's to its time. It is planned once a session where it `isUsual`: for one that touches
+ * many tables that is most of its time.
+ */
+export interface SelectWith {
+  text: string
+  values: unknown[]
+  isUsual: boolean
+}
+
+/** In a string values can only be inlined, so the caller must have validated them. */
+export type Select = string | SelectWith
+
+export interface ReadOptions {
+  /** Aborted when nobody waits for the rows any more: PostgreSQL is told to stop. */
+  signal?: AbortSignal | undefined
+  /** How long the answer may take, where that is less than for others. */
+  answerSeconds?: number
+}
+
+/** A read that ends sooner than this after nobody wants it is not worth a message to stop it. */
+const cancelAfterMs = 100
+
 export class ReadPool {
   readonly #pool: pg.Pool
+  readonly #config: pg.PoolConfig
   /** The server's address and database, without user or password, for messages. */
   readonly where: string
-  readonly #waitingMax: number
+  readonly #gate: Gate
   readonly #prelude: string
   #prepares = true
+  readonly #answerSeconds: number
 
   constructor(url: string, options: PoolOptions) {
-    const { connectionsMax = 8, waitingMax = 256, waitSeconds = 3, statementSeconds = 10 } = options
+    const {
+      connectionsMax = queryConnectionsDefault,
+      waitingMax = queryWaitingMax,
+      waitSeconds = queryWaitSeconds,
+      statementSeconds = 10,
+    } = options
     this.where = describeDatabase(url)
-    this.#waitingMax = waitingMax
+    this.#gate = new Gate({ insideMax: connectionsMax, waitingMax, waitMs: waitSeconds * 1000 })
     // Statements of one message share a transaction, so these settings end with the read.
     this.#prelude = `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
       SET LOCAL statement_timeout = ${statementSeconds * 1000};`
-    this.#pool = new pg.Pool({
+    // A server that is gone without a word must not hold a request for ever.
+    this.#answerSeconds = statementSeconds + 5
+    this.#config = {
       connectionString: url,
       application_name: options.applicationName,
       max: connectionsMax,
@@ -46,43 +84,28 @@ export class ReadPool {
       // A session keeps the plan of every statement that was prepared in it.
       maxLifetimeSeconds: 300,
       keepAlive: true,
-      // A server that is gone without a word must not hold a request for ever.
-      query_timeout: (statementSeconds + 5) * 1000,
-    })
+    }
+    this.#pool = new pg.Pool(this.#config)
     // Without a listener a connection cut while idle would end the process.
     this.#pool.on('error', options.onLost)
   }
 
-  /** Rows of one SELECT. Values can only be inlined, so the caller must have validated them. */
-  async read<Row>(select: string): Promise<Row[]> {
-    if (this.#pool.waitingCount >= this.#waitingMax) throw this.#saturated()
-    try {
-      const results: unknown = await this.#pool.query(`${this.#prelude} ${select}`)
-      return ((results as pg.QueryResult[]).at(-1)?.rows ?? []) as Row[]
-    } catch (error) {
-      throw this.#explain(error)
-    }
+  /** Reads under way and waiting. */
+  get load(): number {
+    return this.#gate.load
   }
 
-  /**
-   * Rows of one SELECT with its values apart. PostgreSQL plans it once a session where it
-   * `isUsual`: for a SELECT that touches many tables that is most of its time.
-   */
-  async readWith<Row>(text: string, values: unknown[], isUsual: boolean): Promise<Row[]> {
-    if (this.#pool.waitingCount >= this.#waitingMax) throw this.#saturated()
+  /** Rows of one SELECT. */
+  async read<Row>(select: Select, options: ReadOptions = {}): Promise<Row[]> {
+    const refused = await this.#gate.enter(options.signal)
+    if (refused !== undefined) throw this.#refusal(refused)
     try {
-      if (isUsual && this.#prepares) {
-        try {
-          return (await this.#pool.query({ name: nameOf(text), text, values })).rows as Row[]
-        } catch (error) {
-          // A pooler has lent us another session than the one that knew the statement.
-          if (!['26000', '42P05'].includes(sqlState(error))) throw error
-          this.#prepares = false
-        }
-      }
-      return (await this.#pool.query({ text, values })).rows as Row[]
+      const results = await this.#answer(select, options)
+      return (results.at(-1)?.rows ?? []) as Row[]
     } catch (error) {
       throw this.#explain(error)
+    } finally {
+      this.#gate.leave()
     }
   }
 
@@ -90,9 +113,66 @@ export class ReadPool {
     await this.#pool.end()
   }
 
+  async #answer(select: Select, { signal, answerSeconds }: ReadOptions): Promise<pg.QueryResult[]> {
+    const client = await this.#pool.connect()
+    const seconds = answerSeconds ?? this.#answerSeconds
+    const query = { ...this.#queryOf(select), query_timeout: seconds * 1000 }
+    // A connection that is cut fails the query, and would end the process besides.
+    const ignore = (): void => undefined
+    client.on('error', ignore)
+    const stop = signal && this.#cancelWhen(signal, client)
+    let isUsable = false
+    try {
+      const result: unknown = await client.query(query)
+      isUsable = stop?.() ?? true
+      return (Array.isArray(result) ? result : [result]) as pg.QueryResult[]
+    } catch (error) {
+      // A pooler has lent us another session than the one that knew the statement.
+      const isUnknown = ['26000', '42P05'].includes(sqlState(error))
+      if (!isUnknown || query.name === undefined) throw error
+      this.#prepares = false
+      const { name: _, ...unnamed } = query
+      const result = await client.query(unnamed)
+      isUsable = stop?.() ?? true
+      return [result]
+    } finally {
+      stop?.()
+      client.off('error', ignore)
+      client.release(!isUsable)
+    }
+  }
+
+  #queryOf(select: Select): { name?: string; text: string; values?: unknown[] } {
+    if (typeof select === 'string') return { text: `${this.#prelude} ${select}` }
+    const { text, values, isUsual } = select
+    return isUsual && this.#prepares ? { name: nameOf(text), text, values } : { text, values }
+  }
+
+  /**
+   * Has the server stop when the signal says so. Returns how to end that, which answers whether
+   * the session may be used again: a request to stop may still be under way to it.
+   */
+  #cancelWhen(signal: AbortSignal, client: pg.PoolClient): () => boolean {
+    let isAsked = false
+    let timer: NodeJS.Timeout | undefined
+    const ask = (): void => {
+      isAsked = true
+      void requestCancel(this.#config, client)
+    }
+    const abort = (): void => {
+      timer = setTimeout(ask, cancelAfterMs)
+    }
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+    return () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+      return !isAsked
+    }
+  }
+
   #explain(error: unknown): unknown {
     const message = error instanceof Error ? error.message : ''
-    if (/^timeout exceeded when trying to connect/.test(message)) return this.#saturated(error)
     if (/^Query read timeout/.test(message)) {
       return new LedgerError('DATABASE_UNAVAILABLE', `${this.where}: no answer in time.`, {
         cause: error,
@@ -101,9 +181,11 @@ export class ReadPool {
     return databaseError(error, this.where)
   }
 
-  #saturated(cause?: unknown): LedgerError {
-    const message = `${this.where}: all connections for reads are busy, or none can be made.`
-    return new LedgerError('DATABASE_UNAVAILABLE', message, { cause })
+  #refusal(refused: Refused): LedgerError {
+    if (refused === 'gone') return new LedgerError('STOPPING', 'Nobody waits for the answer.')
+    const found = refused === 'full' ? 'too many wait already' : 'none became free in time'
+    const message = `${this.where}: all connections for reads are busy, and ${found}.`
+    return new LedgerError('OVERLOADED', message)
   }
 }
 

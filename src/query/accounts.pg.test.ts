@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { HttpReply } from '../http/http.ts'
+import type { WholeReply } from '../http/http.ts'
 import { databaseOf, type Layout } from '../ledger/buckets.ts'
+import { readCheckpoints } from '../ledger/checkpoint.ts'
 import { commitFlush } from '../ledger/commit.ts'
 import { ReadDatabases } from '../ledger/read-databases.ts'
 import { balanceAccountsMax, balancesBodyBytesMax } from '../limits.ts'
-import { claimAll, createTestLedger, flushOf, withConnection } from '../testing/ledger.ts'
+import { createReceipts, type Receipts } from '../receipt/receipt.ts'
+import { claimAll, createTestLedger, flushOf, testLog, withConnection } from '../testing/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
 import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
 import { accountRoutes } from './accounts.ts'
+import { Persistence } from './persistence.ts'
 
 const buckets = 4
 const now = Date.now()
 let server: TestPostgres
 let databases: ReadDatabases
+const databaseUrls: string[] = []
 
 /** Ten accounts of three entries each, a second apart; the id of the second is a day old. */
 const accounts = Array.from({ length: 10 }, () => crypto.randomUUID())
@@ -29,7 +33,6 @@ const entries = new Map<string, Entry[]>(
 
 before(async () => {
   server = await startTestPostgres()
-  const databaseUrls: string[] = []
   for (const databaseIndex of [0, 1]) {
     const layout: Layout = { buckets, databases: 2, databaseIndex }
     const url = await createTestLedger(server, layout)
@@ -50,11 +53,20 @@ after(async () => {
   await server.stop()
 })
 
-async function ask(method: 'GET' | 'POST', path: string, body: string | Uint8Array = '') {
+const receiptsOfTest = createReceipts(Buffer.alloc(32, 1))
+
+async function ask(
+  method: 'GET' | 'POST',
+  path: string,
+  body: string | Uint8Array = '',
+  receipts: Receipts | undefined = receiptsOfTest,
+) {
   const [pathname = '', search] = path.split('?')
-  const route = accountRoutes(databases).find((one) => one.method === method)
+  const persistence = new Persistence(databases)
+  const routes = accountRoutes({ databases, persistence, receipts })
+  const route = routes.find((one) => one.method === method)
   assert(route)
-  const reply: HttpReply = await route.handle({
+  const reply = await route.handle({
     method,
     path: pathname,
     parameters: [pathname.replace('/v1/accounts/', '')],
@@ -65,7 +77,8 @@ async function ask(method: 'GET' | 'POST', path: string, body: string | Uint8Arr
     body: typeof body === 'string' ? Buffer.from(body) : body,
     signal: new AbortController().signal,
   })
-  return { status: reply.status, body: JSON.parse(String(reply.body)) as Record<string, unknown> }
+  const whole = reply as WholeReply
+  return { status: whole.status, body: JSON.parse(String(whole.body)) as Record<string, unknown> }
 }
 
 function shown(accountId: string, taken = [0, 1, 2]): Record<string, unknown> {
@@ -171,4 +184,62 @@ test('a request for balances that is none is refused by place, expectation and f
   const [accountId = ''] = accounts
   assert.equal((await ask('GET', `/v1/accounts/${accountId}?at=soon`)).body['field'], 'at')
   assert.equal((await ask('GET', `/v1/accounts/${accountId}?to=1`)).body['field'], 'to')
+})
+
+/** The receipt of a request whose only record is this one. */
+function receiptFor(partition: number, offset: number, log = testLog): string {
+  const records = { offsets: new Float64Array(128).fill(-1), times: new Float64Array(128) }
+  records.offsets[partition] = offset
+  records.times[partition] = now
+  return receiptsOfTest.encode(log, records, { count: 1, digest: 0 })
+}
+
+test('with a receipt an account has at least what that request wrote, or it is not answered', async () => {
+  const [accountId = ''] = accounts
+  const partition = partitionOfAccount(accountId)
+  const path = `/v1/accounts/${accountId}?receipt=`
+  const there = await ask('GET', path + receiptFor(partition, 0))
+  assert.deepEqual([there.status, there.body['count']], [200, '3'])
+  const before = new Date(now - 10_000).toISOString()
+  const then = await ask('GET', `${path}${receiptFor(partition, 0)}&wait=1s&at=${before}`)
+  assert.deepEqual([then.status, then.body['count']], [200, '1'])
+  const started = performance.now()
+  const pending = await ask('GET', `${path}${receiptFor(partition, 1)}&wait=200ms`)
+  assert(performance.now() - started >= 199)
+  assert.deepEqual([pending.status, pending.body['title']], [409, 'Not persisted yet'])
+  const foreign = await ask('GET', path + receiptFor(partition, 0, 'another log'))
+  assert.deepEqual([foreign.status, foreign.body['title']], [410, 'Other log'])
+  // What went elsewhere says nothing of this account.
+  const elsewhere = await ask('GET', path + receiptFor((partition + 1) % 128, 99))
+  assert.equal(elsewhere.status, 200)
+})
+
+test('an entry that is persisted while its writer waits for it is in the balance it gets', async () => {
+  const accountId = crypto.randomUUID()
+  const partition = partitionOfAccount(accountId)
+  const databaseIndex = databaseOf(partition % buckets, { buckets, databases: 2 })
+  await withConnection(databaseUrls[databaseIndex] ?? '', async (connection) => {
+    const [checkpoint] = await readCheckpoints(connection, [partition])
+    assert(checkpoint)
+    const receipt = receiptFor(partition, checkpoint.nextOffset)
+    const reading = ask('GET', `/v1/accounts/${accountId}?receipt=${receipt}&wait=10s`)
+    const entry = { accountId, id: idAt(now), amount: 9n, createdAt: now }
+    const outcome = await commitFlush(connection, flushOf([entry], [checkpoint]))
+    assert.equal(outcome.kind, 'committed')
+    const { status, body } = await reading
+    assert.deepEqual([status, body['balance']], [200, '9'])
+  })
+})
+
+test('a receipt that is none, and a wait for nothing, are refused', async () => {
+  const path = `/v1/accounts/${accounts[0]}`
+  for (const [query, field] of [
+    ['receipt=x', 'receipt'],
+    ['receipt=', 'receipt'],
+    ['wait=1s', 'wait'],
+    [`receipt=${receiptFor(0, 0)}&wait=soon`, 'wait'],
+  ]) {
+    const { status, body } = await ask('GET', `${path}?${query}`)
+    assert.deepEqual([status, body['field']], [400, field], query)
+  }
 })

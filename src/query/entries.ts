@@ -26,7 +26,7 @@ export function entryRoutes(databases: ReadDatabases): Route[] {
     {
       method: 'GET',
       path: '/v1/accounts/{account_id}/transactions',
-      handle: (request) => answered(() => transactions(databases, request)),
+      handle: (request) => answered(() => transactions(databases.until(request.signal), request)),
     },
   ]
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { HttpReply } from '../http/http.ts'
+import type { WholeReply } from '../http/http.ts'
 import { durableCheckpoints } from '../ledger/checkpoint.ts'
 import { commitFlush } from '../ledger/commit.ts'
 import type { Layout } from '../ledger/buckets.ts'
@@ -11,6 +11,7 @@ import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
 import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
 import { accountRoutes } from './accounts.ts'
 import { entryRoutes } from './entries.ts'
+import { Persistence } from './persistence.ts'
 
 const buckets = 4
 const logger = { warn: () => {} }
@@ -68,13 +69,16 @@ async function fill(url: string, layout: Layout): Promise<void> {
   })
 }
 
-async function get(path: string, reads = databases): Promise<HttpReply> {
+async function get(path: string, reads = databases): Promise<WholeReply> {
   const [pathname = '', search] = path.split('?')
   const suffix = '/transactions'
-  const [route] = pathname.endsWith(suffix) ? entryRoutes(reads) : accountRoutes(reads)
+  const persistence = new Persistence(reads)
+  const [route] = pathname.endsWith(suffix)
+    ? entryRoutes(reads)
+    : accountRoutes({ databases: reads, persistence, receipts: undefined })
   const parameter = pathname.replace('/v1/accounts/', '').replace(suffix, '')
   assert(route)
-  return route.handle({
+  const reply = await route.handle({
     method: 'GET',
     path: pathname,
     parameters: [parameter],
@@ -85,6 +89,7 @@ async function get(path: string, reads = databases): Promise<HttpReply> {
     body: new Uint8Array(0),
     signal: new AbortController().signal,
   })
+  return reply as WholeReply
 }
 
 interface Page {

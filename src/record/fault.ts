@@ -5,7 +5,7 @@
 
 export type EntryField = 'id' | 'account_id' | 'amount'
 
-/** A fault in bytes. `ingress/batch.ts` has the same shape for requests. */
+/** A fault in bytes. `batch/batch.ts` has the same shape for requests. */
 export interface RecordFault {
   /** Position of the entry in its batch. */
   index?: number

@@ -11,6 +11,7 @@ export interface HeldAppend {
   copy: Uint8Array
   /** The caller's own bytes, to see whether they have changed. */
   bytes: Uint8Array
+  timestamp: number
   confirm(offset: Offset): void
   fail(error: Error): void
 }
@@ -25,9 +26,10 @@ export class HeldLog implements Log {
   private confirmed = 0
   private wake = (): void => undefined
 
-  append(partition: number, bytes: Uint8Array): Promise<Offset> {
+  append(partition: number, bytes: Uint8Array, timestamp = Date.now()): Promise<Offset> {
     const settled = new Promise<Offset>((confirm, fail) => {
-      this.appends.push({ partition, bytes, copy: Uint8Array.from(bytes), confirm, fail })
+      const copy = Uint8Array.from(bytes)
+      this.appends.push({ partition, bytes, copy, timestamp, confirm, fail })
     })
     if (this.confirmsAtOnce) this.appends.at(-1)?.confirm(this.next++)
     this.wake()

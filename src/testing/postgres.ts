@@ -5,7 +5,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, chown, cp, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +23,8 @@ import {
 export interface TestPostgresOptions {
   /** Server settings besides those for quick tests. */
   settings?: Readonly<Record<string, string>>
+  /** Follows this server, which must have `replicated` settings. */
+  standbyOf?: TestPostgres
 }
 
 export interface TestPostgres {
@@ -54,11 +56,20 @@ const quickSettings = {
   autovacuum_naptime: '60',
 }
 
+/** Settings of a server that others may follow. */
+export const replicated = { wal_level: 'replica', max_wal_senders: '4', wal_keep_size: '256MB' }
+
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const directory = await mkdtemp(join(tmpdir(), 'ledger-postgres-'))
   const guard = spawnGuard(directory)
+  const { standbyOf } = options
+  if (standbyOf) await copyCluster(standbyOf, directory)
   const cluster = await openCluster(directory, { sync: false })
-  const settings = { ...quickSettings, ...options.settings }
+  const settings = {
+    ...quickSettings,
+    ...(standbyOf && { ...replicated, primary_conninfo: conninfo(standbyOf) }),
+    ...options.settings,
+  }
   const [port, firstPid] = await startOnFreePort((candidate) =>
     startPostmaster(cluster, candidate, settings),
   )
@@ -96,6 +107,34 @@ export async function startTestPostgres(options: TestPostgresOptions = {}): Prom
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** A base backup by the low-level protocol, since the packaged binaries lack pg_basebackup. */
+async function copyCluster(source: TestPostgres, directory: string): Promise<void> {
+  const data = join(directory, 'cluster')
+  const client = new pg.Client(source.url)
+  await client.connect()
+  await client.query(`SELECT pg_backup_start('standby', true)`)
+  await cp(join(source.directory, 'cluster'), data, {
+    recursive: true,
+    preserveTimestamps: true,
+    filter: (path) => !/postmaster\.(pid|opts)$|pg_wal\/.+|pg_internal\.init/.test(path),
+  })
+  const stopped = await client.query<{ labelfile: string }>('SELECT * FROM pg_backup_stop(false)')
+  await client.end()
+  await writeFile(join(data, 'backup_label'), stopped.rows[0].labelfile)
+  await writeFile(join(data, 'standby.signal'), '')
+  // The server refuses a directory that others may look into.
+  await chmod(data, 0o700)
+  const { uid, gid } = await stat(join(source.directory, 'cluster'))
+  for (const path of ['.', ...(await readdir(data, { recursive: true }))]) {
+    await chown(join(data, path), uid, gid)
+  }
+}
+
+function conninfo({ url }: TestPostgres): string {
+  const { hostname, port, username, password } = new URL(url)
+  return `host=${hostname} port=${port} user=${username} password=${password}`
 }
 
 /**

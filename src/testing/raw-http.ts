@@ -10,6 +10,7 @@ export interface RawReply {
   status: number
   /** By lower-case name. */
   headers: ReadonlyMap<string, string>
+  /** Without the framing of chunks. */
   body: string
 }
 
@@ -61,6 +62,10 @@ export class RawConnection {
       }),
     )
     const bodyAt = headEnd + 4
+    if (!options.withoutBody && headers.get('transfer-encoding') === 'chunked') {
+      const body = await this.chunked(bodyAt)
+      return { status: Number(statusLine.split(' ')[1]), headers, body }
+    }
     const declared = options.withoutBody ? 0 : Number(headers.get('content-length') ?? 0)
     const end = await this.position(() =>
       this.unread.length >= bodyAt + declared ? bodyAt + declared : -1,
@@ -68,6 +73,11 @@ export class RawConnection {
     const body = this.unread.slice(bodyAt, end)
     this.unread = this.unread.slice(end)
     return { status: Number(statusLine.split(' ')[1]), headers, body }
+  }
+
+  /** Resolves when this text has come and was not read as a reply. */
+  async until(text: string): Promise<void> {
+    await this.position(() => this.unread.indexOf(text))
   }
 
   /** All that came and was not read as a reply, once the server has closed. */
@@ -78,6 +88,21 @@ export class RawConnection {
 
   close(): void {
     this.socket.destroy()
+  }
+
+  private async chunked(start: number): Promise<string> {
+    // Copies: a slice of a string keeps all of that string alive.
+    const pieces: Buffer[] = []
+    this.unread = this.unread.slice(start)
+    for (;;) {
+      const lineEnd = await this.position(() => this.unread.indexOf('\r\n'))
+      const size = Number.parseInt(this.unread.slice(0, lineEnd), 16)
+      const end = lineEnd + 2 + size
+      await this.position(() => (this.unread.length >= end + 2 ? end : -1))
+      pieces.push(Buffer.from(this.unread.slice(lineEnd + 2, end), 'latin1'))
+      this.unread = this.unread.slice(end + 2)
+      if (size === 0) return Buffer.concat(pieces).toString('latin1')
+    }
   }
 
   private async position(find: () => number): Promise<number> {

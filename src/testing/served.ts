@@ -7,6 +7,7 @@ import pino from 'pino'
 import type { TestContext } from 'node:test'
 import { ByteBudget } from '../http/budget.ts'
 import type { Route } from '../http/http.ts'
+import { streamsMax, streamStallMs } from '../limits.ts'
 import { startHttpServer, type HttpServer } from '../http/server.ts'
 
 export interface Served {
@@ -16,12 +17,16 @@ export interface Served {
   budget: ByteBudget
   /** Lines of level error. */
   errors: string[]
+  /** Lines of level warn. */
+  warnings: string[]
 }
 
 export interface ServedOptions {
   routes: readonly Route[]
   bodyBytesMax?: number
   bodyDeadlineMs?: number
+  streamsMax?: number
+  streamStallMs?: number
   inflightBytesMax?: number
   budget?: ByteBudget
   sharesBodies?: boolean
@@ -30,18 +35,23 @@ export interface ServedOptions {
 export async function serve(t: TestContext, options: ServedOptions): Promise<Served> {
   const budget = options.budget ?? new ByteBudget(options.inflightBytesMax ?? 2 ** 24)
   const errors: string[] = []
-  const logger = pino({ level: 'error' }, { write: (line: string) => errors.push(line) })
+  const warnings: string[] = []
+  const write = (line: string): number =>
+    (line.includes('"level":40') ? warnings : errors).push(line)
+  const logger = pino({ level: 'warn' }, { write })
   const server = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },
     routes: options.routes,
     limits: {
       bodyBytesMax: options.bodyBytesMax ?? 2 ** 20,
       bodyDeadlineMs: options.bodyDeadlineMs ?? 10_000,
+      streamsMax: options.streamsMax ?? streamsMax,
+      streamStallMs: options.streamStallMs ?? streamStallMs,
     },
     sharesBodies: options.sharesBodies ?? false,
     budget,
     logger,
   })
   t.after(() => server.close(AbortSignal.abort()))
-  return { server, port: server.port, url: `http://${server.address}`, budget, errors }
+  return { server, port: server.port, url: `http://${server.address}`, budget, errors, warnings }
 }

@@ -22,9 +22,23 @@ export function keyFromText(text: string): Uint8Array {
  * @throws LedgerError CONFIG_INVALID when the file is there and holds something else
  */
 export async function keyInDirectory(directory: string): Promise<Uint8Array> {
-  const path = join(directory, 'receipt.key')
   await mkdir(directory, { recursive: true })
+  const path = pathIn(directory)
   if (!existsSync(path)) await makeKey(path)
+  return readKey(path)
+}
+
+/** The same where there is one already; makes nothing. */
+export async function keyFoundIn(directory: string): Promise<Uint8Array | undefined> {
+  const path = pathIn(directory)
+  return existsSync(path) ? readKey(path) : undefined
+}
+
+function pathIn(directory: string): string {
+  return join(directory, 'receipt.key')
+}
+
+async function readKey(path: string): Promise<Uint8Array> {
   const key = await readFile(path)
   if (key.length === keyBytes) return key
   const message =

@@ -1,6 +1,7 @@
 // Finds transactions that come twice in one request.
 // In:  canonical entries, one after the other.
-// Out: a fault when an identity comes again with another amount; the same amount again is no fault.
+// Out: a fault when an identity comes again with another amount; the same amount again is no fault,
+//      and remembered.
 // Absent: memory between requests, allocation, dropping of repeats (the ledger takes each identity
 //         once anyway).
 
@@ -34,7 +35,14 @@ const identityWords = 8
 export class Repeats {
   private readonly table = new Uint32Array(slots)
   private readonly factors = randomFillSync(new Int32Array(2 * identityWords))
+  private readonly same = new Uint16Array(requestItemsMax)
+  private sameCount = 0
   private generation = 0
+
+  /** Entries that are the very same as an earlier one, ascending; valid until the next begin(). */
+  get indexes(): Uint16Array {
+    return this.same.subarray(0, this.sameCount)
+  }
 
   /** Forgets every entry of the request before. */
   begin(): void {
@@ -43,6 +51,7 @@ export class Repeats {
       this.generation = 0
     }
     this.generation += 1
+    this.sameCount = 0
   }
 
   /**
@@ -57,7 +66,11 @@ export class Repeats {
       const taken = this.table[slot] - stamp
       if (taken < 0) break
       const earlierAt = taken * entryBytes
-      if (isSameIdentity(entries, earlierAt, at)) return compareAmounts(entries, taken, index)
+      if (isSameIdentity(entries, earlierAt, at)) {
+        this.same[this.sameCount] = index
+        this.sameCount += 1
+        return compareAmounts(entries, taken, index)
+      }
       slot = (slot + 1) & (slots - 1)
     }
     this.table[slot] = stamp + index

@@ -32,8 +32,10 @@ export function parseProtobuf(body: Uint8Array, into: RequestBatch): RequestFaul
   }
   if (count === 0) return wrongCount('none')
   const fault = finishEntries(entries, count, into.partitions)
-  if (fault === undefined) into.count = count
-  return fault
+  if (fault !== undefined) return fault
+  into.count = count
+  into.repeats = repeats.indexes
+  return undefined
 }
 
 /** How many canonical entries the body begins with, up to the most a request may have. */

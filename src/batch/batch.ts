@@ -1,7 +1,7 @@
 // The transactions of one request, as canonical wire bytes with their partitions. Allocated once
 // and reused.
 // In:  what parse-json.ts and parse-protobuf.ts write.
-// Out: what append.ts copies into slabs.
+// Out: what ingress copies into slabs, and the query role looks up.
 // Absent: HTTP, the log.
 
 import { requestItemsMax } from '../limits.ts'
@@ -21,6 +21,8 @@ export class RequestBatch implements Batch {
   readonly entries = new Uint8Array(requestItemsMax * entryBytes)
   /** Partition of each entry. */
   readonly partitions = new Uint8Array(requestItemsMax)
+  /** Indexes of items that are the very same as an earlier one, ascending. */
+  repeats: Uint16Array = new Uint16Array(0)
 }
 
 /**
@@ -34,6 +36,9 @@ export interface RequestFault {
   field?: 'id' | 'account_id' | 'amount'
   /** Byte offset into the body, for faults of syntax. */
   position?: number
+  /** Of an id whose amounts do not balance, and their sum. */
+  id?: string
+  sum?: string
   expected: string
   found: string
 }

@@ -62,6 +62,7 @@ export function parseJson(body: Uint8Array, into: RequestBatch): RequestFault | 
   at = skipSpace(source, at + 1)
   if (at < end) return syntaxFault(source, at, 'the end of the body')
   into.count = count
+  into.repeats = repeats.indexes
   return undefined
 }
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { keyFromText, keyInDirectory } from './receipt-key.ts'
+import { keyFoundIn, keyFromText, keyInDirectory } from './key.ts'
 
 test('a key is made once, whoever asks first, and only its owner may read it', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'ledger-key-'))
@@ -15,6 +15,16 @@ test('a key is made once, whoever asks first, and only its owner may read it', a
   assert.deepEqual(await readdir(inside), ['receipt.key'])
   const { mode, size } = await stat(join(inside, 'receipt.key'))
   assert.deepEqual([mode & 0o777, size], [0o600, 32])
+})
+
+test('whoever only reads receipts finds the key that is there, and makes none', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'ledger-key-'))
+  t.after(() => rm(directory, { recursive: true }))
+  assert.equal(await keyFoundIn(directory), undefined)
+  assert.equal(await keyFoundIn(join(directory, 'none')), undefined)
+  assert.deepEqual(await readdir(directory), [])
+  const key = await keyInDirectory(directory)
+  assert.deepEqual(await keyFoundIn(directory), key)
 })
 
 test('a key that was damaged is not used', async (t) => {
