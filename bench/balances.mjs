@@ -112,20 +112,23 @@ async function timed(count, lanes, ask) {
 }
 
 async function latencies(databases, heavyReads) {
+  const { signal } = new AbortController()
   // One that has just been started: nothing is known of the leaves yet.
   const balances = new Balances(databases)
   const other = () => accounts[1 + Math.floor(Math.random() * (accountCount - 1))]
   const moment = () => new Date(Date.now() - Math.random() * day).toISOString()
   return {
-    'the large account': await timed(heavyReads, 1, () => balances.of(heavy)),
+    'the large account': await timed(heavyReads, 1, () => balances.of(heavy, { signal })),
     'the large account, as of a time': await timed(Math.min(heavyReads, 100), 1, () =>
-      balances.at(heavy, moment()),
+      balances.of(heavy, { signal, at: moment() }),
     ),
-    'another, one at a time': await timed(2000, 1, () => balances.of(other())),
-    'others, 32 at a time': await timed(20_000, 32, () => balances.of(other())),
-    'others, as of a time': await timed(1000, 1, () => balances.at(other(), moment())),
+    'another, one at a time': await timed(2000, 1, () => balances.of(other(), { signal })),
+    'others, 32 at a time': await timed(20_000, 32, () => balances.of(other(), { signal })),
+    'others, as of a time': await timed(1000, 1, () =>
+      balances.of(other(), { signal, at: moment() }),
+    ),
     '1000 in one request': await timed(50, 1, () =>
-      balances.ofMany(Array.from({ length: 1000 }, other)),
+      balances.ofMany(Array.from({ length: 1000 }, other), { signal }),
     ),
   }
 }

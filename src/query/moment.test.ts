@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HttpRequest } from '../http/http.ts'
+import type { HttpRequest, WholeReply } from '../http/http.ts'
 import { momentOf } from './moment.ts'
 import { Refusal } from './request.ts'
 
@@ -13,10 +13,9 @@ function refused(query: string): { expected: unknown; found: unknown } {
     read(query)
   } catch (error) {
     assert(error instanceof Refusal)
-    const { field, expected, found } = JSON.parse(String(error.reply.body)) as Record<
-      string,
-      unknown
-    >
+    const { field, expected, found } = JSON.parse(
+      String((error.reply as WholeReply).body),
+    ) as Record<string, unknown>
     assert.equal(field, 'at')
     return { expected, found }
   }
