@@ -15,6 +15,7 @@ const pauseMs = 20
 /** Of so many reads at a rate, one is of a page, the others are of balances. */
 const readsPerPage = 10
 const socketsMax = 64
+const patienceMs = 5000
 
 export const readWhileWrite = {
   name: 'read-while-write',
@@ -89,7 +90,9 @@ async function readAtRate(reader, rate) {
     }
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
-  await Promise.all(underWay)
+  // What a program that is too slow has not answered by then counts as failed.
+  const patience = new Promise((resolve) => setTimeout(resolve, patienceMs).unref())
+  await Promise.race([Promise.all(underWay), patience])
 }
 
 function pathOfAny({ pool }) {

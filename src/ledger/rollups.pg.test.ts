@@ -225,6 +225,32 @@ test('of two that roll up the same leaf one covers, and what it armed is not und
   await other.close()
 })
 
+test('an entry that comes while a leaf is summed up is in the balance all the same', async () => {
+  const account = accountOf(bucket)
+  await write([entry(account, noon)])
+  const rest = await restOfToday()
+  assert(await arm(connection, rest, undefined))
+  const other = await openConnection(url)
+  for (let covered = false; !covered;) {
+    // Sums are made by then, and the deltas they cover are about to be dropped.
+    await other.script('BEGIN; LOCK TABLE ledger.rollup_deltas IN SHARE ROW EXCLUSIVE MODE')
+    const covering = cover(connection, rest, undefined)
+    const waits = `SELECT FROM pg_locks WHERE NOT granted
+      AND relation = 'ledger.rollup_deltas'::regclass`
+    let isOver = false
+    void covering.finally(() => (isOver = true))
+    while (!isOver && (await other.query(waits)).length === 0);
+    await other.script(`INSERT INTO ledger.${rest.leaf}
+      VALUES ('${account}', '${idAt(noon)}', 5, now()); COMMIT`)
+    // Where that took longer than it waits, nothing is changed.
+    covered = await covering
+  }
+  assert.notDeepEqual(await column(url, 'SELECT count(*)::int FROM ledger.rollup_deltas'), [0])
+  await checkBalance(account)
+  assert.deepEqual(await faults(), [])
+  await other.close()
+})
+
 test('arming waits for a flush under way, and gives up where that takes long', async () => {
   const account = accountOf(bucket)
   const rest = await restOfToday()

@@ -71,8 +71,8 @@ const receipt = {
   name: 'receipt',
   in: 'query',
   description:
-    'Of an earlier request: what it wrote to this account counts, or the answer is 409 (read your ' +
-    'writes).',
+    'Of an earlier request: what it wrote to this account counts, or the answer is 409 ' +
+    '(read your writes).',
   schema: { type: 'string' },
 }
 
