@@ -51,8 +51,11 @@ const attempts = 8
  */
 const leavesAgeMs = 10_000
 
-/** What is known of a database's leaves, by bucket. */
-type KnownLeaves = Map<number, BucketLeaves & { readAt: number }>
+/** Read once for all who ask meanwhile. */
+interface KnownLeaves {
+  leaves: Promise<BucketLeaves>
+  readAt: number
+}
 
 /** That entries of a partition of the log are there: all before an offset. */
 export interface Floor {
@@ -69,7 +72,7 @@ export interface Wish {
 
 export class Balances {
   readonly #databases: ReadDatabases
-  /** By index of the database. */
+  /** By bucket. */
   readonly #known = new Map<number, KnownLeaves>()
 
   constructor(databases: ReadDatabases) {
@@ -119,9 +122,8 @@ export class Balances {
     at?: string,
     floor?: Floor,
   ): Promise<Found> {
-    const { databaseIndex } = database
     for (let attempt = 1; attempt <= attempts; attempt++) {
-      const asked = await this.#askedOf(database, accountIds)
+      const asked = await this.#askedOf(accountIds)
       const moment = at === undefined ? undefined : await momentOf(database, accountIds[0], at)
       const rows = await rowsOf(database, balancesSql(asked, moment, floor?.partition))
       const straddling = (moment?.straddling ?? []).map(({ range }) => range).join(' ')
@@ -130,17 +132,14 @@ export class Balances {
       if (known?.versions === versions.join(' ') && known.straddling === straddling) {
         return { found: summariesOf(rows), asOf: known.asOf, nextOffset: Number(known.nextOffset) }
       }
-      for (const { bucket } of asked) this.#known.get(databaseIndex)?.delete(bucket)
+      for (const { bucket, leaves } of asked) await this.#forget(bucket, leaves)
     }
     const message = `The leaves changed ${attempts} times while balances were read.`
     throw new LedgerError('DATABASE_UNAVAILABLE', message)
   }
 
   /** The accounts by bucket, ascending, with the leaves of each. */
-  async #askedOf(
-    database: ReadDatabase,
-    accountIds: readonly Uint8Array[],
-  ): Promise<AskedBucket[]> {
+  async #askedOf(accountIds: readonly Uint8Array[]): Promise<AskedBucket[]> {
     const byBucket = new Map<number, Map<string, Uint8Array>>()
     for (const accountId of accountIds) {
       const bucket = this.#databases.bucketOf(accountId)
@@ -148,20 +147,33 @@ export class Balances {
       byBucket.set(bucket, accounts.set(formatUuid(accountId), accountId))
     }
     const asked = [...byBucket].map(async ([bucket, accounts]) => {
-      const leaves = await this.#leavesOf(database, bucket)
-      return { bucket, leaves, accounts: [...accounts.values()] }
+      const own = [...accounts.values()]
+      return { bucket, leaves: await this.#leavesOf(bucket, own[0]), accounts: own }
     })
     return (await Promise.all(asked)).sort((a, b) => a.bucket - b.bucket)
   }
 
-  async #leavesOf(database: ReadDatabase, bucket: number): Promise<BucketLeaves> {
-    const all = this.#known.get(database.databaseIndex) ?? (new Map() as KnownLeaves)
-    this.#known.set(database.databaseIndex, all)
-    const known = all.get(bucket)
-    if (known !== undefined && performance.now() - known.readAt < leavesAgeMs) return known
-    const read = { ...(await readLeaves(database, bucket)), readAt: performance.now() }
-    all.set(bucket, read)
-    return read
+  /** @param accountId any account of the bucket */
+  #leavesOf(bucket: number, accountId: Uint8Array): Promise<BucketLeaves> {
+    const known = this.#known.get(bucket)
+    if (known && performance.now() - known.readAt < leavesAgeMs) return known.leaves
+    // Others may wait for it besides, so nobody's going away ends it.
+    const leaves = this.#databases
+      .poolOf(accountId)
+      .then((database) => readLeaves(database, bucket))
+    const reading = { leaves, readAt: performance.now() }
+    this.#known.set(bucket, reading)
+    leaves.catch(() => {
+      if (this.#known.get(bucket) === reading) this.#known.delete(bucket)
+    })
+    return leaves
+  }
+
+  /** What has turned out to be old, unless somebody has looked again meanwhile. */
+  async #forget(bucket: number, old: BucketLeaves): Promise<void> {
+    const known = this.#known.get(bucket)
+    if (known && (await known.leaves.catch(() => old)) !== old) return
+    if (this.#known.get(bucket) === known) this.#known.delete(bucket)
   }
 }
 
