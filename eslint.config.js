@@ -63,6 +63,7 @@ const nodeGlobals = [
   'AbortController',
   'AbortSignal',
   'Buffer',
+  'Response',
   'URL',
   'clearInterval',
   'clearTimeout',
@@ -77,10 +78,10 @@ const nodeGlobals = [
 ]
 
 export default tseslint.config(
-  { ignores: ['dist', 'data', 'bench-report', 'src/record/gen', '.*'] },
+  { ignores: ['**/dist', 'data', 'bench-report', 'src/record/gen', 'client/src/gen', '.*'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.ts', 'client/src/**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },

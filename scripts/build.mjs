@@ -1,5 +1,5 @@
-// Compiles src/ into dist/.
-// In:  src/, tsconfig.json.
+// Compiles src/ into dist/, and client/src/ into dist/client/, where the program finds its client.
+// In:  src/, client/src/, tsconfig.json of both.
 // Out: dist/: one .js for each .ts, and every other file (SQL) as it is; nothing whose source is
 //      gone.
 // Absent: installing packages (setup.mjs), the executable (binary.mjs).
@@ -10,8 +10,9 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { SetupError, main, root, runNode, say, tail } from './run.mjs'
 
-const source = path.join(root, 'src')
 const target = path.join(root, 'dist')
+const program = { source: path.join(root, 'src'), target }
+const client = { source: path.join(root, 'client/src'), target: path.join(target, 'client') }
 const stampFile = path.join(target, '.sources')
 const compilerState = path.join(target, '.tsbuildinfo')
 /** Made by others: the compiler's record; the executable and its stamp (binary.mjs). */
@@ -26,20 +27,26 @@ const kept = new Set([
  * checkout.
  */
 export async function build() {
-  const sources = filesBelow(source)
+  const sources = [program, client].flatMap((room) => filesBelow(room.source))
   const stamp = hashOf(sources)
-  if (stamp === readStamp() && sources.every((file) => fs.existsSync(outputOf(file)))) return
-  say('Building dist/ from src/.')
+  const outputs = new Set(sources.flatMap(outputsOf))
+  const isComplete = [...outputs].every((file) => fs.existsSync(file))
+  if (stamp === readStamp() && isComplete) return
+  say('Building dist/ from src/ and client/.')
   fs.rmSync(stampFile, { force: true })
   // The compiler believes its own record, and would not write again what somebody deleted.
-  if (sources.some((file) => !fs.existsSync(outputOf(file))))
-    fs.rmSync(compilerState, { force: true })
-  const compiler = path.join(root, 'node_modules/typescript/bin/tsc')
-  const { code, output } = await runNode([compiler, '-p', root])
-  if (code !== 0) throw new SetupError(`The sources do not compile.\n${tail(output, 200)}`)
+  if (!isComplete) fs.rmSync(compilerState, { force: true })
+  await compile('-p', path.join(root, 'client'), '--outDir', client.target)
+  await compile('-p', root)
   for (const file of sources) if (!file.endsWith('.ts')) copy(file)
-  removeOrphans(new Set(sources.map(outputOf)))
+  removeOrphans(outputs)
   fs.writeFileSync(stampFile, stamp)
+}
+
+async function compile(...flags) {
+  const compiler = path.join(root, 'node_modules/typescript/bin/tsc')
+  const { code, output } = await runNode([compiler, ...flags])
+  if (code !== 0) throw new SetupError(`The sources do not compile.\n${tail(output, 200)}`)
 }
 
 function filesBelow(directory) {
@@ -53,7 +60,9 @@ function filesBelow(directory) {
 
 function hashOf(sources) {
   const hash = createHash('sha256')
-  const settings = ['tsconfig.json', 'package-lock.json'].map((name) => path.join(root, name))
+  const settings = ['tsconfig.json', 'client/tsconfig.json', 'package-lock.json'].map((name) =>
+    path.join(root, name),
+  )
   for (const file of [...sources, ...settings]) {
     hash
       .update(`${path.relative(root, file)}\0`)
@@ -67,13 +76,20 @@ function readStamp() {
   return fs.existsSync(stampFile) ? fs.readFileSync(stampFile, 'utf8') : ''
 }
 
-function outputOf(file) {
-  return path.join(target, path.relative(source, file)).replace(/(?<!\.d)\.ts$/, '.js')
+/** Of the client also the declarations, which the program is compiled against. */
+function outputsOf(file) {
+  const isClient = file.startsWith(client.source + path.sep)
+  const room = isClient ? client : program
+  const output = path.join(room.target, path.relative(room.source, file))
+  if (!file.endsWith('.ts')) return [output]
+  const compiled = output.replace(/(?<!\.d)\.ts$/, '.js')
+  return isClient ? [compiled, output.replace(/\.ts$/, '.d.ts')] : [compiled]
 }
 
 function copy(file) {
-  fs.mkdirSync(path.dirname(outputOf(file)), { recursive: true })
-  fs.copyFileSync(file, outputOf(file))
+  const [output] = outputsOf(file)
+  fs.mkdirSync(path.dirname(output), { recursive: true })
+  fs.copyFileSync(file, output)
 }
 
 /** A compiled test whose source is gone would go on being run. */

@@ -7,6 +7,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { compareContract } from './client-contract.mjs'
 import { main, root, run, runNode, say } from './run.mjs'
 import { setUp } from './setup.mjs'
 
@@ -26,6 +27,7 @@ export async function runChecks() {
     finding: runNode([path.join(root, 'node_modules', tool), ...args]),
   }))
   checks.push({ name: 'generated code', finding: compareGenerated() })
+  checks.push({ name: "client's contract", finding: compareContract() })
   const failed = []
   for (const { name, finding } of checks) {
     const { code, output } = await finding

@@ -1,7 +1,7 @@
 // npm test: sets up what is missing, checks, then runs every test there is.
 // In:  words: only test files whose path contains one of them are run, and no checks.
 // Out: one report with one summary; exit code 1 if anything failed.
-// Absent: the tests (src/**/*.test.ts, bench/**/*.test.mjs).
+// Absent: the tests (src/**/*.test.ts, bench/**/*.test.mjs, client/test/*.test.mjs).
 
 import fs from 'node:fs'
 import path from 'node:path'
@@ -47,9 +47,9 @@ function addToSummary({ type, data }, { summary }) {
   return Boolean(match)
 }
 
-/** Those of src/ compiled, those of bench/ as they are. */
+/** Those of src/ compiled, those of bench/ and client/ as they are. */
 function testFiles(words) {
-  return ['dist', 'bench']
+  return ['dist', 'bench', 'client/test']
     .flatMap((room) =>
       fs.readdirSync(path.join(root, room), { recursive: true }).map((file) => ({ room, file })),
     )

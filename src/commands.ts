@@ -7,7 +7,10 @@
 export interface ProgramCommand {
   /** One line for --help. */
   summary: string
-  /** Resolves to the exit code: 0 done, 1 not, 2 for arguments that cannot work. */
+  /**
+   * Resolves to the exit code: 0 done, 1 not, 2 for arguments that cannot work; a command may have
+   * others, and tells them in its --help.
+   */
   run(argv: readonly string[]): Promise<number>
 }
 
@@ -15,5 +18,13 @@ export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {
   'rebuild-balances': {
     summary: 'Make the roll-ups behind balances anew, from the entries.',
     run: async (argv) => (await import('./commands/rebuild-balances.ts')).rebuildBalances(argv),
+  },
+  import: {
+    summary: 'Post the transactions of a CSV or NDJSON file, resumably.',
+    run: async (argv) => (await import('./commands/import.ts')).runImport(argv),
+  },
+  quarantine: {
+    summary: 'List, show or resubmit log records that could not be decoded.',
+    run: async (argv) => (await import('./commands/quarantine.ts')).runQuarantine(argv),
   },
 }

@@ -128,7 +128,7 @@ export const flags = [
   {
     name: 'open-leaf-rate',
     value: 'ROWS|off',
-    fallback: '10000',
+    fallback: '5000',
     help: 'Rows a second of a bucket from which keys are built leaf by leaf, not row by row.',
   },
   {

@@ -8,7 +8,7 @@ import { bannerText } from './banner.ts'
 import { maskUrl, type Config } from './config.ts'
 import { prepareDataDir } from './data-dir.ts'
 import { LedgerError, messageOf } from './errors.ts'
-import { openapiRoute } from './openapi/document.ts'
+import { openapiRoutes } from './openapi/document.ts'
 import { assertAddressFree, startHttpServer, type HttpServer } from './http/server.ts'
 import { Backlog } from './ingress/backlog.ts'
 import { openIngress, type Ingress, type IngressOptions } from './ingress/ingress.ts'
@@ -182,7 +182,7 @@ function serve(
     listen: config.listen,
     routes: [
       ...healthRoutes(probes, () => query?.remarks() ?? []),
-      openapiRoute,
+      ...openapiRoutes,
       ...(ingress?.routes ?? []),
       ...(query?.routes ?? []),
     ],

@@ -107,7 +107,8 @@ export function licensesText(): string {
   )
 }
 
-/** How this program is called from a shell, for --help. */
+/** How this program is called from a shell, for --help, and what stands before a command's word. */
 export const usage = inExecutable
   ? ['Usage: transaction-ledger [FLAGS]', '       transaction-ledger bench [FLAGS]']
   : ['Usage: npm start -- [FLAGS]', '       npm run bench -- [FLAGS]']
+export const commandUsage = inExecutable ? 'transaction-ledger' : 'npm start --'

@@ -120,6 +120,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   }
   const port = native.us_socket_local_port(socket)
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
+  const routes = options.routes.map(({ method, path }) => `${method} ${path}`)
+  options.logger.debug({ listen: `${host}:${port}`, routes }, 'listening')
 
   const stopListening = (): void => {
     context.isStopping = true

@@ -41,7 +41,8 @@ async function apply(entries: readonly Entry[], mayRepeat = false): Promise<Flus
 }
 
 function committed(inserted: number, duplicates = 0, conflicts = 0, mergedBuckets: number[] = []) {
-  return { kind: 'committed', inserted, duplicates, conflicts, mergedBuckets }
+  const repeatingBuckets = duplicates + conflicts > 0 ? mergedBuckets : []
+  return { kind: 'committed', inserted, duplicates, conflicts, mergedBuckets, repeatingBuckets }
 }
 
 function bucketOfEntry({ accountId }: Entry): number {
@@ -125,6 +126,26 @@ test('log order decides within a flush of many rows too', async () => {
   assert.deepEqual(outcome, committed(20_000, 0, 20_000, [bucket]))
   const [sum] = await column(url, 'SELECT sum(amount)::text FROM ledger.transactions')
   assert.equal(sum, '20000')
+})
+
+test('doubtful rows are merged after those that are taken for new, whether these repeat or not', async () => {
+  const accountId = crypto.randomUUID()
+  const bucket = partitionOfAccount(accountId) % testLayout.buckets
+  const [known, fresh, first] = [1n, 2n, 3n].map((amount) => entry(amount, { accountId }))
+  const second = { ...first, amount: 4n }
+  const split = async (taken: Entry[], doubted: Entry[]): Promise<FlushOutcome> => {
+    const checkpoints = await readCheckpoints(connection, everyPartition)
+    const flush = flushOf([...taken, ...doubted], checkpoints)
+    const doubtful = { copy: copyData(doubted), rows: doubted.length }
+    const rows = { bucket, copy: copyData(taken), rows: taken.length, doubtful, isOpen: false }
+    return commitFlush(connection, { ...flush, buckets: [rows] })
+  }
+  await apply([known])
+  assert.deepEqual(await split([fresh, first], [second, known]), committed(2, 1, 1, [bucket]))
+  assert.deepEqual(await split([fresh, first], [second, known]), committed(0, 3, 1, [bucket]))
+  const late = entry(5n, { accountId })
+  assert.deepEqual(await split([], [late]), committed(1, 0, 0, [bucket]))
+  await checkLedger([known, fresh, first, late], [conflictText(second, first)])
 })
 
 test('another amount for a known key is one conflict, however often it comes', async () => {
@@ -235,7 +256,8 @@ test('a row in a bucket that is not its own is a bug, and nothing of its flush i
   const one = entry(1n)
   const flush = flushOf([one], await readCheckpoints(connection, everyPartition))
   const bucket = (bucketOfEntry(one) + 1) % testLayout.buckets
-  const rows = { bucket, copy: copyData([one]), rows: 1, mayRepeat: false, isOpen: false }
+  const doubtful = { copy: copyData([]), rows: 0 }
+  const rows = { bucket, copy: copyData([one]), rows: 1, doubtful, isOpen: false }
   await assert.rejects(commitFlush(connection, { ...flush, buckets: [rows] }), {
     code: '23514',
     message: /violates partition constraint/,

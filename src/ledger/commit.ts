@@ -13,8 +13,15 @@ import { sqlState } from '../postgres/retry.ts'
 import { crashPoint } from '../testing/crash.ts'
 import { bucketTable } from './buckets.ts'
 import { arrayLiteral, assertPartition, readCheckpoints } from './checkpoint.ts'
-import type { BucketRows, CheckpointStep, Flush, FlushOutcome, QuarantinedRecord } from './flush.ts'
-import { mergeBucket, type MergeCounts } from './merge.ts'
+import type {
+  BucketRows,
+  CheckpointStep,
+  CopyRows,
+  Flush,
+  FlushOutcome,
+  QuarantinedRecord,
+} from './flush.ts'
+import { mergeRows, type MergeCounts } from './merge.ts'
 
 /**
  * Applies the flush. Its buffers may be used again when this settles.
@@ -70,15 +77,35 @@ async function moveCheckpoints(
   const results = await connection.script(`
     BEGIN;
     SET LOCAL synchronous_commit = off;
-    UPDATE ledger.checkpoints AS c SET next_offset = s.target, updated_at = now()
+    UPDATE ledger.checkpoints AS c SET next_offset = s.target, updated_at = now(),
+      last_created_at = coalesce(${instant('s.created')}, c.last_created_at),
+      pause_from = coalesce(${instant('s.pause_from')}, c.pause_from),
+      pause_to = coalesce(${instant('s.pause_to')}, c.pause_to)
     FROM unnest(
       ${arrayLiteral(partitions)}::int[],
       ${arrayLiteral(steps.map(({ from }) => from))}::bigint[],
       ${arrayLiteral(steps.map(({ to }) => to))}::bigint[],
-      ${arrayLiteral(steps.map(({ epoch }) => epoch))}::bigint[]
-    ) AS s (partition, source, target, epoch)
+      ${arrayLiteral(steps.map(({ epoch }) => epoch))}::bigint[],
+      ${instantsLiteral(steps.map(({ createdAt }) => createdAt))}::float8[],
+      ${instantsLiteral(steps.map(({ pause }) => pause?.from))}::float8[],
+      ${instantsLiteral(steps.map(({ pause }) => pause?.to))}::float8[]
+    ) AS s (partition, source, target, epoch, created, pause_from, pause_to)
     WHERE c.partition = s.partition AND c.next_offset = s.source AND c.epoch = s.epoch`)
   return results[2]?.count === steps.length
+}
+
+/** Microseconds since 2000 as the text of an array of doubles: so they were computed. */
+function instantsLiteral(values: readonly (number | undefined)[]): string {
+  const all = values.map((value) => {
+    assert(value === undefined || value === -Infinity || Number.isInteger(value), `${value}`)
+    return String(value ?? 'NULL')
+  })
+  return `'{${all.join(',')}}'`
+}
+
+function instant(microseconds: string): string {
+  return `CASE WHEN ${microseconds} = '-Infinity' THEN '-infinity'::timestamptz
+    ELSE timestamptz '2000-01-01 00:00+00' + ${microseconds} * interval '1 microsecond' END`
 }
 
 /** One statement a record, since each may hold a megabyte. */
@@ -106,52 +133,73 @@ async function quarantine(connection: Connection, record: QuarantinedRecord): Pr
  */
 const togetherRowsMax = 10_000
 
-type RowCounts = MergeCounts & { mergedBuckets: number[] }
+type RowCounts = MergeCounts & { mergedBuckets: number[]; repeatingBuckets: number[] }
 
 /**
- * Each bucket goes straight into its table behind a savepoint, so that a key which is there already
- * sends only this bucket the slow way. The savepoint travels with the COPY and costs nothing
- * measurable (bench/copy.mjs). Returns the number of a bucket that must be sealed first.
+ * What is taken for new goes straight into its table behind a savepoint, so that a key which is
+ * there already sends only this bucket the slow way; what is doubtful goes that way at once, after
+ * it. The savepoint travels with the COPY and costs nothing measurable (bench/copy.mjs). Returns
+ * the number of a bucket that must be sealed first.
  */
 async function writeBuckets(
   connection: Connection,
   buckets: readonly BucketRows[],
 ): Promise<RowCounts | number> {
-  const total: RowCounts = { inserted: 0, duplicates: 0, conflicts: 0, mergedBuckets: [] }
-  const fresh = buckets.filter(({ mayRepeat }) => !mayRepeat)
+  const total: RowCounts = {
+    inserted: 0,
+    duplicates: 0,
+    conflicts: 0,
+    mergedBuckets: [],
+    repeatingBuckets: [],
+  }
+  const fresh = buckets.filter(({ rows }) => rows > 0)
   const freshRows = fresh.reduce((sum, { rows }) => sum + rows, 0)
   let savepoint = 'SAVEPOINT bucket'
-  let rest = buckets
+  let areCopied = false
   if (fresh.length > 1 && freshRows <= togetherRowsMax) {
     const table = 'ledger.transactions'
-    if (await copyRows(connection, savepoint, table, joinCopies(fresh), freshRows)) {
-      total.inserted += freshRows
-      rest = buckets.filter(({ mayRepeat }) => mayRepeat)
-    }
+    areCopied = await copyRows(connection, savepoint, table, joinCopies(fresh), freshRows)
     savepoint = 'RELEASE bucket; SAVEPOINT bucket'
   }
-  for (const rows of rest) {
-    if (!rows.mayRepeat) {
+  for (const rows of buckets) {
+    const toMerge: CopyRows[] = []
+    let isCopied = areCopied || rows.rows === 0
+    if (!isCopied) {
       const table = bucketTable(rows.bucket)
-      const copied = await copyRows(connection, savepoint, table, [rows.copy], rows.rows)
+      isCopied = await copyRows(connection, savepoint, table, [rows.copy], rows.rows)
       savepoint = 'RELEASE bucket; SAVEPOINT bucket'
-      if (copied) {
-        total.inserted += rows.rows
-        continue
-      }
     }
+    if (isCopied) total.inserted += rows.rows
+    else toMerge.push(rows)
+    if (rows.doubtful.rows > 0) toMerge.push(rows.doubtful)
+    if (toMerge.length === 0) continue
     if (rows.isOpen) return rows.bucket
-    const counts = await mergeBucket(connection, rows)
-    total.inserted += counts.inserted
-    total.duplicates += counts.duplicates
-    total.conflicts += counts.conflicts
-    total.mergedBuckets.push(rows.bucket)
+    await mergeAll(connection, rows.bucket, toMerge, total)
   }
   return total
 }
 
+/** One after the other: of equal keys, the first in log order stands in the first of them. */
+async function mergeAll(
+  connection: Connection,
+  bucket: number,
+  toMerge: readonly CopyRows[],
+  total: RowCounts,
+): Promise<void> {
+  let repeats = 0
+  for (const rows of toMerge) {
+    const { inserted, duplicates, conflicts } = await mergeRows(connection, bucket, rows)
+    total.inserted += inserted
+    total.duplicates += duplicates
+    total.conflicts += conflicts
+    repeats += duplicates + conflicts
+  }
+  total.mergedBuckets.push(bucket)
+  if (repeats > 0) total.repeatingBuckets.push(bucket)
+}
+
 /** One binary COPY of several: their headers and trailers are left out in between. */
-function joinCopies(buckets: readonly BucketRows[]): Uint8Array[] {
+function joinCopies(buckets: readonly CopyRows[]): Uint8Array[] {
   return buckets.map(({ copy }, index) => {
     const from = index === 0 ? 0 : copyHeaderBytes
     return copy.subarray(from, copy.length - (index < buckets.length - 1 ? copyTrailerBytes : 0))

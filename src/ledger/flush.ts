@@ -11,19 +11,40 @@ export interface CheckpointStep {
   from: Offset
   to: Offset
   epoch: number
+  /**
+   * When the rows of the last record before `to` were created, in microseconds since 2000-01-01
+   * UTC; absent where no record of the flush has rows. Later than that of any record before `from`.
+   */
+  createdAt?: number
+  /** The last pause of a second or more before one of these records, if there is one. */
+  pause?: Pause
 }
 
-/** The rows of one bucket, sorted by (account_id, id), log order kept among equals. */
-export interface BucketRows {
-  bucket: number
+/** No rows of a partition were created between these, in microseconds since 2000-01-01 UTC. */
+export interface Pause {
+  /** When its rows before were, or -Infinity. */
+  from: number
+  to: number
+}
+
+/** Rows sorted by (account_id, id), log order kept among equals. */
+export interface CopyRows {
   /** A whole binary COPY: header, tuples (account_id, id, amount, created_at), trailer. */
   copy: Uint8Array
   rows: number
+}
+
+/**
+ * The rows of one bucket that are taken for new. That is a guess: a unique violation sends all of
+ * them to the merge path.
+ */
+export interface BucketRows extends CopyRows {
+  bucket: number
   /**
-   * The rows may repeat a key, among themselves or against the table: take the merge path at once.
-   * False is a hint only; a unique violation leads there as well.
+   * Rows that may repeat a key, among themselves or of those before or in the table: these are
+   * merged. Of rows with the same key all but the first in log order are here.
    */
-  mayRepeat: boolean
+  doubtful: CopyRows
   /**
    * The bucket has leaves that have no key yet. The writer has seen to it that these rows repeat
    * nothing there; what cannot be copied has to wait until the leaves are sealed.
@@ -55,6 +76,8 @@ export interface Checkpoint {
   epoch: number
   owner: string
   logIdentity: string
+  /** As in CheckpointStep, of all records before `nextOffset`; absent where none has rows. */
+  createdAt?: number
 }
 
 /**
@@ -73,6 +96,8 @@ export type FlushOutcome =
       duplicates: number
       conflicts: number
       mergedBuckets: readonly number[]
+      /** Those of them where a key was there already. */
+      repeatingBuckets: readonly number[]
     }
   | { kind: 'stale'; checkpoints: readonly Checkpoint[] }
   | { kind: 'unsealed'; bucket: number }

@@ -8,7 +8,7 @@ import type { Connection } from '../postgres/connection.ts'
 import { copyIn } from '../postgres/copy.ts'
 import { crashPoint } from '../testing/crash.ts'
 import { bucketTable } from './buckets.ts'
-import type { BucketRows } from './flush.ts'
+import type { CopyRows } from './flush.ts'
 
 export interface MergeCounts {
   inserted: number
@@ -27,9 +27,10 @@ export interface MergeCounts {
  * The temporary table has no statistics, and PostgreSQL would gladly hash or sort the whole bucket
  * to join with it: only looking keys up is left to it.
  */
-export async function mergeBucket(
+export async function mergeRows(
   connection: Connection,
-  { bucket, rows, copy }: BucketRows,
+  bucket: number,
+  { rows, copy }: CopyRows,
 ): Promise<MergeCounts> {
   const table = bucketTable(bucket)
   const copied = await copyIn(

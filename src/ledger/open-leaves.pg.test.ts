@@ -146,6 +146,7 @@ test('once sealed a leaf refuses a key it has, as every leaf does', async () => 
     duplicates: 1,
     conflicts: 1,
     mergedBuckets: [bucket],
+    repeatingBuckets: [bucket],
   })
   assert.deepEqual(await ledgerRows(url), [rowText(one)])
   assert.equal((await indexes(openLeafTable(bucket, span))).length, 2)

@@ -1,6 +1,6 @@
 // What stands in the ledger under many keys at once.
 // In:  keys of (account_id, id), with the partitions of their accounts.
-// Out: amount and time of each that is there.
+// Out: amount and time of each that is there, and how far the ledger was when it was looked at.
 // Absent: HTTP, receipts, what that means for whoever sent them (query/outcomes.ts).
 
 import assert from 'node:assert/strict'
@@ -12,7 +12,7 @@ import type { ReadDatabases } from './read-databases.ts'
 
 export interface EntryKey {
   partition: number
-  /** Lower-case UUIDs. */
+  /** UUIDs as 32 lower-case hexadecimal digits. */
   accountId: string
   id: string
 }
@@ -24,19 +24,21 @@ export interface RecordedEntry {
   acceptedAt: number
 }
 
-/** What was found, and how far the servers that were asked had come when they looked. */
 export interface Recorded {
-  /** By `entryKey`. */
-  entries: ReadonlyMap<string, RecordedEntry>
+  /** One for each key, in their order; undefined where the ledger has none. */
+  entries: (RecordedEntry | undefined)[]
+  /** Of the servers that were asked. */
   progress: Progress
 }
 
-/** An entry; or, without an account, the progress of a log. */
+/**
+ * The entries of a bucket in one value, which costs the driver a tenth of what 5000 rows do; or,
+ * with the identity of a log, its progress.
+ */
 interface Row {
-  accountId: string | null
-  id: string
-  amount: string
-  acceptedAt: string
+  bucket: number | null
+  found: string | null
+  logIdentity: string | null
 }
 
 /**
@@ -50,41 +52,41 @@ export async function recordedEntries(
 ): Promise<Recorded> {
   assert(keys.length <= requestItemsMax)
   const find = await databases.finder()
-  const byDatabase = groupBy(keys, ({ partition }) => find(partition).databaseIndex)
-  const entries = new Map<string, RecordedEntry>()
+  /** Indexes of the keys of each bucket. */
+  const byBucket = new Map<number, number[]>()
+  const bucketsOf = new Map<number, Set<number>>()
+  keys.forEach(({ partition }, index) => {
+    const bucket = bucketOf(partition, databases.buckets)
+    addTo(byBucket, bucket, () => []).push(index)
+    addTo(bucketsOf, find(partition).databaseIndex, () => new Set<number>()).add(bucket)
+  })
+  const entries = new Array<RecordedEntry | undefined>(keys.length).fill(undefined)
   const progress = noProgress()
   await Promise.all(
-    [...byDatabase.values()].map(async (own) => {
-      const byBucket = groupBy(own, ({ partition }) => bucketOf(partition, databases.buckets))
-      const arms = [...byBucket].map(([bucket, inBucket]) => lookUpSql(bucket, inBucket))
-      const select = [...arms, progressArm].join(' UNION ALL ')
-      for (const row of await find(own[0].partition).read<Row>(select)) {
-        const { accountId, id, amount, acceptedAt } = row
-        if (accountId === null) addProgress(progress, amount, acceptedAt)
-        else entries.set(entryKey({ accountId, id }), { amount, acceptedAt: Number(acceptedAt) })
+    [...bucketsOf.values()].map(async (buckets) => {
+      const arms = [...buckets].map((bucket) => {
+        return lookUpSql(bucket, byBucket.get(bucket)?.map((index) => keys[index]) ?? [])
+      })
+      const [first] = buckets
+      for (const row of await find(first).read<Row>([...arms, progressArm].join(' UNION ALL '))) {
+        const { bucket, found, logIdentity } = row
+        if (logIdentity !== null) addProgress(progress, found ?? '', logIdentity)
+        else addEntries(entries, byBucket.get(bucket ?? -1) ?? [], found ?? '')
       }
     }),
   )
   return { entries, progress }
 }
 
+function addTo<T>(groups: Map<number, T>, group: number, make: () => T): T {
+  const known = groups.get(group) ?? make()
+  groups.set(group, known)
+  return known
+}
+
 /** In the columns of the entries. */
 const progressArm = `
-    SELECT NULL, NULL, ${progressColumn}, log_identity FROM ledger.checkpoints GROUP BY log_identity`
-
-export function entryKey({ accountId, id }: Pick<EntryKey, 'accountId' | 'id'>): string {
-  return accountId + id
-}
-
-function groupBy<T>(values: readonly T[], groupOf: (value: T) => number): Map<number, T[]> {
-  const groups = new Map<number, T[]>()
-  for (const value of values) {
-    const group = groups.get(groupOf(value))
-    if (group === undefined) groups.set(groupOf(value), [value])
-    else group.push(value)
-  }
-  return groups
-}
+    SELECT NULL, ${progressColumn}, log_identity FROM ledger.checkpoints GROUP BY log_identity`
 
 /**
  * A join, so that PostgreSQL may look each key up, or read a leaf that has no key yet once for all
@@ -96,9 +98,23 @@ function lookUpSql(bucket: number, keys: readonly EntryKey[]): string {
   const ids = keys.map(({ id }) => id)
   const sorted = [...ids].sort()
   return `
-    SELECT t.account_id AS "accountId", t.id, t.amount::text,
-      floor(extract(epoch FROM t.created_at) * 1000)::text AS "acceptedAt"
-    FROM unnest('{${accounts.join()}}'::uuid[], '{${ids.join()}}'::uuid[]) k (account_id, id)
+    SELECT ${bucket} AS bucket, string_agg(concat_ws(' ', k.ordinal, t.amount,
+        floor(extract(epoch FROM t.created_at) * 1000)), ',') AS found, NULL AS "logIdentity"
+    FROM unnest('{${accounts.join()}}'::uuid[], '{${ids.join()}}'::uuid[])
+      WITH ORDINALITY k (account_id, id, ordinal)
     JOIN ${bucketTable(bucket)} t ON t.account_id = k.account_id AND t.id = k.id
       AND t.id BETWEEN '${sorted[0]}' AND '${sorted.at(-1)}'`
+}
+
+/** @param indexes of the keys that were looked up, whose ordinals count from 1 */
+function addEntries(
+  entries: (RecordedEntry | undefined)[],
+  indexes: readonly number[],
+  found: string,
+): void {
+  if (found === '') return
+  for (const one of found.split(',')) {
+    const [ordinal, amount, acceptedAt] = one.split(' ')
+    entries[indexes[Number(ordinal) - 1]] = { amount, acceptedAt: Number(acceptedAt) }
+  }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openapi, openapiRoute } from '../openapi/document.ts'
+import { openapi, openapiRoutes } from '../openapi/document.ts'
 import { serve } from '../testing/served.ts'
 import { healthRoutes } from './health.ts'
 import { metrics } from './metrics.ts'
@@ -32,7 +32,7 @@ test('metrics are text that Prometheus reads, with requests by route and status'
 })
 
 test('the OpenAPI document is served, and every reference in it leads somewhere', async (t) => {
-  const { url } = await serve(t, { routes: [openapiRoute] })
+  const { url } = await serve(t, { routes: openapiRoutes })
   const reply = await fetch(`${url}/openapi.json`)
   assert.deepEqual(await reply.json(), JSON.parse(JSON.stringify(openapi)))
   const references = JSON.stringify(openapi).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)

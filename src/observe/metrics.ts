@@ -74,6 +74,19 @@ export const metrics = {
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
     registers: [registry],
   }),
+  haltedPartitions: gauge(
+    'halted_partitions',
+    'Partitions of this process that cannot go on until an operator acts.',
+  ),
+  openLeaves: gauge(
+    'open_leaves',
+    'Leaves that are being filled without a key, which a worker remembers meanwhile.',
+    ['worker'],
+  ),
+  failedSeals: counter(
+    'failed_seals_total',
+    'Attempts to build the key of a full leaf that failed, and are repeated.',
+  ),
   ringBytes: gauge('worker_ring_bytes', "Bytes waiting in a worker's ring.", ['worker']),
   workerRestarts: counter('worker_restarts_total', 'Worker threads replaced after they died.'),
   lagRecords: gauge('lag_records', 'Records in the log that are not committed to PostgreSQL.', [
@@ -86,5 +99,7 @@ export const metrics = {
   readServerLag: gauge('read_server_lag_seconds', 'How far a replica is behind its primary.', [
     'server',
   ]),
+  changesReaders: gauge('changes_readers', 'Clients that follow GET /v1/changes.'),
+  changesRows: counter('changes_rows_total', 'Transactions sent to them.'),
   readFailovers: counter('read_failovers_total', 'Reads sent to a second server.'),
 }

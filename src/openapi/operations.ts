@@ -63,9 +63,19 @@ const document = {
   responses: { '200': json('This document.', { type: 'object' }), ...everywhere },
 }
 
+const page = {
+  operationId: 'getDocs',
+  summary: 'This document as a page for people.',
+  responses: {
+    '200': { description: 'The page.', content: { 'text/html': { schema: { type: 'string' } } } },
+    ...everywhere,
+  },
+}
+
 export const operationPaths = {
   '/healthz': { get: health },
   '/readyz': { get: readiness },
   '/metrics': { get: metrics },
   '/openapi.json': { get: document },
+  '/docs': { get: page },
 }

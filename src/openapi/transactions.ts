@@ -4,6 +4,7 @@
 // Absent: the endpoints themselves (ingress/routes.ts).
 
 import { requestItemsMax } from '../limits.ts'
+import { wait } from './receipts.ts'
 import { everywhere, int64Text, json, reference, refusal, retryAfter, uuid } from './parts.ts'
 
 export const transactionSchemas = {
@@ -31,6 +32,31 @@ export const transactionSchemas = {
       receipt: { type: 'string', description: 'Opaque: names the log records of this batch.' },
     },
   },
+  Settled: {
+    allOf: [
+      reference('Accepted'),
+      {
+        type: 'object',
+        required: ['outcomes'],
+        properties: {
+          outcomes: {
+            type: 'array',
+            description: 'One for each item, in their order.',
+            items: reference('Outcome'),
+          },
+        },
+      },
+    ],
+  },
+}
+
+const balanced = {
+  name: 'balanced',
+  in: 'query',
+  description:
+    'The amounts of every id in the batch must sum to zero, each item counted once; otherwise 400 ' +
+    'names the id, its sum and its first item.',
+  schema: { type: 'boolean', default: false },
 }
 
 const batches = {
@@ -38,7 +64,10 @@ const batches = {
   summary: 'Take a batch of transactions, whole or not at all.',
   description:
     'Answers 202 once every item is durable in the log. After any other answer or none, an item ' +
-    'may or may not have been taken: sending the same items with the same ids is always safe.',
+    'may or may not have been taken: sending the same items with the same ids is always safe. With ' +
+    '`wait`, answers 201 with the outcome of each item as soon as all are persisted, and 202 when ' +
+    'the time is over: ask again with the receipt.',
+  parameters: [wait, balanced],
   requestBody: {
     required: true,
     content: {
@@ -56,12 +85,16 @@ const batches = {
     },
   },
   responses: {
+    '201': json('Persisted.', reference('Settled')),
     '202': json('Durable.', reference('Accepted')),
     ...everywhere,
     '408': refusal('The body did not arrive in time. Nothing was taken.'),
     '413': refusal('The body is larger than --max-body. Nothing was taken.'),
     '415': refusal('Content-Type or Content-Encoding is not supported. Nothing was taken.'),
-    '501': refusal('A Transfer-Encoding other than chunked. Nothing was taken.'),
+    '501': refusal(
+      'A Transfer-Encoding other than chunked; or `wait`, in a process without a database. ' +
+        'Nothing was taken.',
+    ),
     '503': refusal('Overloaded, stopping, or the log takes nothing now.', retryAfter),
   },
 }

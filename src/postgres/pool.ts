@@ -41,6 +41,9 @@ export interface SelectWith {
 /** In a string values can only be inlined, so the caller must have validated them. */
 export type Select = string | SelectWith
 
+/** Several of one snapshot; values apart only in one alone. */
+export type Selects = readonly string[] | readonly [SelectWith]
+
 export interface ReadOptions {
   /** Aborted when nobody waits for the rows any more: PostgreSQL is told to stop. */
   signal?: AbortSignal | undefined
@@ -95,13 +98,19 @@ export class ReadPool {
     return this.#gate.load
   }
 
-  /** Rows of one SELECT. */
-  async read<Row>(select: Select, options: ReadOptions = {}): Promise<Row[]> {
+  /** Rows of one SELECT. Values can only be inlined, so the caller must have validated them. */
+  async read<Row>(select: string, options: ReadOptions = {}): Promise<Row[]> {
+    const [rows] = await this.snapshot([select], options)
+    return rows as Row[]
+  }
+
+  /** Rows of each SELECT, all as of one instant. */
+  async snapshot(selects: Selects, options: ReadOptions = {}): Promise<unknown[][]> {
     const refused = await this.#gate.enter(options.signal)
     if (refused !== undefined) throw this.#refusal(refused)
     try {
-      const results = await this.#answer(select, options)
-      return (results.at(-1)?.rows ?? []) as Row[]
+      const results = await this.#answer(selects, options)
+      return results.slice(-selects.length).map(({ rows }) => rows as unknown[])
     } catch (error) {
       throw this.#explain(error)
     } finally {
@@ -113,10 +122,13 @@ export class ReadPool {
     await this.#pool.end()
   }
 
-  async #answer(select: Select, { signal, answerSeconds }: ReadOptions): Promise<pg.QueryResult[]> {
+  async #answer(
+    selects: Selects,
+    { signal, answerSeconds }: ReadOptions,
+  ): Promise<pg.QueryResult[]> {
     const client = await this.#pool.connect()
     const seconds = answerSeconds ?? this.#answerSeconds
-    const query = { ...this.#queryOf(select), query_timeout: seconds * 1000 }
+    const query = { ...this.#queryOf(selects), query_timeout: seconds * 1000 }
     // A connection that is cut fails the query, and would end the process besides.
     const ignore = (): void => undefined
     client.on('error', ignore)
@@ -142,9 +154,10 @@ export class ReadPool {
     }
   }
 
-  #queryOf(select: Select): { name?: string; text: string; values?: unknown[] } {
-    if (typeof select === 'string') return { text: `${this.#prelude} ${select}` }
-    const { text, values, isUsual } = select
+  #queryOf(selects: Selects): { name?: string; text: string; values?: unknown[] } {
+    const [first] = selects
+    if (typeof first !== 'object') return { text: `${this.#prelude} ${selects.join(';')}` }
+    const { text, values, isUsual } = first
     return isUsual && this.#prepares ? { name: nameOf(text), text, values } : { text, values }
   }
 

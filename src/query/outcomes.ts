@@ -12,12 +12,11 @@
  */
 
 import type { Batch } from '../batch/batch.ts'
-import { entryKey, recordedEntries, type EntryKey } from '../ledger/recorded.ts'
-import type { RecordedEntry } from '../ledger/recorded.ts'
+import { recordedEntries, type EntryKey, type RecordedEntry } from '../ledger/recorded.ts'
 import type { ReadDatabases } from '../ledger/read-databases.ts'
 import type { Receipt } from '../receipt/receipt.ts'
-import { identityOf, type Outcome } from '../receipt/settlement.ts'
-import { amountAt, entryBytes } from '../record/layout.ts'
+import type { Outcome } from '../receipt/settlement.ts'
+import { accountIdAt, amountAt, entryBytes, idAt, uuidBytes } from '../record/layout.ts'
 import { isPersisted } from './persistence.ts'
 
 /** Undefined where the servers that were asked are behind the receipt. */
@@ -26,34 +25,40 @@ export async function outcomesOf(
   receipt: Receipt,
   batch: Batch,
 ): Promise<Outcome[] | undefined> {
-  const keys: EntryKey[] = []
-  for (let index = 0; index < batch.count; index++) {
-    keys.push({ partition: batch.partitions[index], ...identityOf(batch, index) })
-  }
+  const keys = keysOf(batch)
   const { entries, progress } = await recordedEntries(databases, keys)
   if (![...receipt.records].every((record) => isPersisted(progress, record))) return undefined
   return judge(receipt, batch, keys, entries)
+}
+
+function keysOf({ count, entries, partitions }: Batch): EntryKey[] {
+  const bytes = Buffer.from(entries.buffer, entries.byteOffset, entries.byteLength)
+  return Array.from({ length: count }, (_, index) => {
+    const hexAt = (at: number): string => {
+      const from = index * entryBytes + at
+      return bytes.toString('hex', from, from + uuidBytes)
+    }
+    return { partition: partitions[index], accountId: hexAt(accountIdAt), id: hexAt(idAt) }
+  })
 }
 
 function judge(
   { records }: Receipt,
   { entries }: Batch,
   keys: readonly EntryKey[],
-  recorded: ReadonlyMap<string, RecordedEntry>,
+  recorded: readonly (RecordedEntry | undefined)[],
 ): Outcome[] {
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
   const seen = new Set<string>()
-  return keys.map((key, index) => {
-    const name = entryKey(key)
-    const isRepeat = seen.has(name)
-    seen.add(name)
-    const found = recorded.get(name)
+  return keys.map(({ partition, accountId, id }, index) => {
+    const isRepeat = seen.size === seen.add(accountId + id).size
+    const found = recorded[index]
     if (found === undefined) return { kind: 'unknown' }
     const amount = view.getBigInt64(index * entryBytes + amountAt, true)
     if (found.amount !== String(amount)) {
       return { kind: 'conflict', recordedAmount: found.amount }
     }
-    const time = records.get(key.partition)?.time ?? Infinity
+    const time = records.get(partition)?.time ?? Infinity
     return { kind: isRepeat || found.acceptedAt < time ? 'duplicate' : 'created' }
   })
 }

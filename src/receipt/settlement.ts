@@ -5,7 +5,7 @@
 
 import { formatUuid } from '../bytes/uuid.ts'
 import type { Batch } from '../batch/batch.ts'
-import { accountIdAt, entryBytes, idAt, uuidBytes } from '../record/layout.ts'
+import { accountIdAt, entryBytes, idAt } from '../record/layout.ts'
 import type { Receipt } from './receipt.ts'
 
 /**
@@ -56,20 +56,15 @@ export function copyOf({ count, entries, partitions }: Batch): Batch {
   }
 }
 
-/** Identity of item `index`, as lower-case UUIDs. */
-export function identityOf({ entries }: Batch, index: number): { accountId: string; id: string } {
-  const uuidAt = (at: number): string => {
-    const from = index * entryBytes + at
-    return formatUuid(entries.subarray(from, from + uuidBytes))
-  }
-  return { accountId: uuidAt(accountIdAt), id: uuidAt(idAt) }
-}
-
 /** The items of a request with their outcomes, as they stand in a reply. */
-export function outcomesJson(batch: Batch, outcomes: readonly Outcome[]): unknown[] {
+export function outcomesJson({ entries }: Batch, outcomes: readonly Outcome[]): unknown[] {
   return outcomes.map((outcome, index) => {
-    const { accountId, id } = identityOf(batch, index)
-    const item = { id, account_id: accountId, outcome: outcome.kind }
+    const at = index * entryBytes
+    const item = {
+      id: formatUuid(entries, at + idAt),
+      account_id: formatUuid(entries, at + accountIdAt),
+      outcome: outcome.kind,
+    }
     return outcome.kind === 'conflict' ? { ...item, recorded_amount: outcome.recordedAmount } : item
   })
 }

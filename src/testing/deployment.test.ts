@@ -139,7 +139,8 @@ test('every process is configured as its role needs it, and is given the time it
     assert.equal(listen.host, '0.0.0.0', name)
     // Secrets go to the roles that need them, and to no other.
     assert.equal(environment['DATABASE_URL'] !== undefined, !roles.has('ingress'), name)
-    if (roles.has('ingress')) assert.ok('RECEIPT_KEY' in environment, name)
+    const readsReceipts = roles.has('ingress') || roles.has('query')
+    if (readsReceipts) assert.ok('RECEIPT_KEY' in environment, name)
     else assert.equal(receiptKey, undefined, name)
   }
 })

@@ -80,6 +80,9 @@ export function bucketRows(
   const key = ({ accountId, id }: Entry) => accountId + id
   return [...byBucket].map(([bucket, rows]) => {
     const sorted = rows.toSorted((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0))
-    return { bucket, copy: copyData(sorted), rows: rows.length, mayRepeat, isOpen: false }
+    const own = { copy: copyData(sorted), rows: rows.length }
+    const none = { copy: copyData([]), rows: 0 }
+    const [fresh, doubtful] = mayRepeat ? [none, own] : [own, none]
+    return { bucket, ...fresh, doubtful, isOpen: false }
   })
 }

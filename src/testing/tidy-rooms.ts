@@ -87,6 +87,7 @@ const packageOwners: Readonly<Record<string, RegExp | undefined>> = {
   'uWebSockets.js': /^http\/server\.ts$/,
   '@confluentinc/kafka-javascript': /^(log|testing)\/kafka[^/]*\.ts$/,
   piscina: /^ingress\/decode-pool\.ts$/,
+  '#client': /^(commands|testing)\//,
   lmdb: /^(log|testing)\/embedded[^/]*\.ts$/,
 }
 

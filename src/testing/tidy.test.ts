@@ -19,6 +19,13 @@ const handwritten = filesBelow('src', '.ts')
   .filter((file) => !isGenerated(file))
   .map((file) => parse(file, readFileSync(join(root, 'src', file), 'utf8')))
 
+/** The client is a package of its own, held to the same rules, and to one more. */
+const client = filesBelow('client/src', '.ts')
+  .filter((path) => !isGenerated(path))
+  .map((path) => parse(join('..', path), readFileSync(join(root, path), 'utf8')))
+
+const measured = [...handwritten, ...client]
+
 const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   devDependencies: Record<string, string>
 }
@@ -104,6 +111,16 @@ test('the directions in the design are allowed, and only as far as they go', () 
   for (const each of refused) assert.notEqual(brokenRule(each, []), undefined, JSON.stringify(each))
 })
 
+test('the client imports nothing but its own files', () => {
+  none(
+    client.flatMap((source) =>
+      importsOf(source)
+        .filter(({ value }) => value.isPackage || !value.to.startsWith('../client/src/'))
+        .map(({ line, value }) => `src/${source.file}:${line} imports ${value.to}`),
+    ),
+  )
+})
+
 test('every module begins by saying what flows in, what flows out and what is absent', () => {
   const opening =
     /^(#!.*\n)?(\/\/ .*\n)+\/\/ In: .*\n(\/\/ .*\n)*\/\/ Out: .*\n(\/\/ .*\n)*\/\/ Absent: /
@@ -111,7 +128,7 @@ test('every module begins by saying what flows in, what flows out and what is ab
     path,
     text: readFileSync(join(root, path), 'utf8'),
   }))
-  const modules = handwritten
+  const modules = measured
     .filter(({ file }) => !file.endsWith('.test.ts'))
     .map(({ file, text }) => ({ path: `src/${file}`, text }))
   none(
@@ -123,7 +140,7 @@ test('every module begins by saying what flows in, what flows out and what is ab
 
 test(`no line is longer than ${columnsMax} columns, except for an address or a test’s name`, () => {
   none(
-    handwritten.flatMap(({ file, text }) =>
+    measured.flatMap(({ file, text }) =>
       linesOver(text, columnsMax).map(
         (line) => `src/${file}:${line} is over ${columnsMax} columns`,
       ),
@@ -133,7 +150,7 @@ test(`no line is longer than ${columnsMax} columns, except for an address or a t
 
 test(`no file is longer than ${fileLinesMax} lines`, () => {
   none(
-    handwritten
+    measured
       .map(({ file, text }) => ({ file, lines: text.split('\n').length - 1 }))
       .filter(({ lines }) => lines > fileLinesMax)
       .map(({ file, lines }) => `src/${file}:${lines} has more than ${fileLinesMax} lines`),
@@ -142,7 +159,7 @@ test(`no file is longer than ${fileLinesMax} lines`, () => {
 
 test(`no function is longer than ${functionLinesMax} lines`, () => {
   none(
-    handwritten.flatMap((source) =>
+    measured.flatMap((source) =>
       functionLengths(source, isTest(source.file))
         .filter(({ value }) => value > functionLinesMax)
         .map(
@@ -165,7 +182,7 @@ test('a long function is found, and a suite of short tests is not one', () => {
 
 test('nothing is of type any', () => {
   none(
-    handwritten.flatMap((source) =>
+    measured.flatMap((source) =>
       anyTypes(source).map((line) => `src/${source.file}:${line} any: say what it is, or unknown`),
     ),
   )
@@ -174,7 +191,7 @@ test('nothing is of type any', () => {
 
 test('only config.ts reads the environment', () => {
   none(
-    handwritten
+    measured
       .filter(({ file }) => !/^config(\.test)?\.ts$/.test(file))
       .flatMap((source) =>
         environmentUses(source).map((line) => `src/${source.file}:${line} process.env`),

@@ -12,6 +12,7 @@ import type {
   CheckpointStep,
   Flush,
   FlushOutcome,
+  Pause,
   QuarantinedRecord,
 } from '../ledger/flush.ts'
 import { flushQuarantineMax, flushRowsMax, timestampMax, timestampMin } from '../limits.ts'
@@ -43,6 +44,15 @@ interface Prepared {
   repeats: number
 }
 
+/** When the rows of a partition in a flush were created. */
+interface Created {
+  createdAt: number
+  pause?: Pause
+}
+
+/** From when on a partition without records has paused. */
+const pauseMicroseconds = 1_000_000
+
 const flushBytesMax = flushRowsMax * entryBytes
 const retryLeastMs = 50
 const retryMostMs = 2000
@@ -72,7 +82,11 @@ export class Applier {
     this.options = options
     this.encoder = new RowEncoder(options.ring, options.buckets)
     this.repeats = new RepeatWatch(options.buckets)
-    this.open = new OpenBuckets({ ...options, rate: options.openLeafRate })
+    this.open = new OpenBuckets({
+      ...options,
+      rate: options.openLeafRate,
+      onLeaves: (change) => options.post({ kind: 'leaves', ...change }),
+    })
     this.ring = new Uint8Array(options.ring)
   }
 
@@ -255,16 +269,17 @@ export class Applier {
     const { encoder, held } = this
     const ends = new Map<number, number>()
     const timestamps = new Map<number, number>()
+    const created = new Map<number, Created>()
     const quarantined: QuarantinedRecord[] = []
     let slices = 0
     let ringEnd = 0
     encoder.begin()
-    this.open.beginFlush()
+    this.open.beginFlush((bucket) => this.repeats.expected(bucket))
     this.queue.visit((numbers, at) => {
       const partition = numbers[at + slice.partition]
       const offset = numbers[at + slice.offset]
       const wanted = held.wants(partition, numbers[at + slice.generation], offset)
-      if (wanted && !this.add(numbers, at, quarantined)) return false
+      if (wanted && !this.add(numbers, at, quarantined, created)) return false
       if (wanted) {
         ends.set(partition, offset + 1)
         timestamps.set(partition, numbers[at + slice.timestamp])
@@ -279,19 +294,24 @@ export class Applier {
       this.options.post({ kind: 'released', ringEnd })
       return undefined
     }
-    const steps = [...ends].map(([partition, to]) => held.step(partition, to)).filter((s) => !!s)
-    const buckets = encoder.finish(
-      (bucket) => this.repeats.expected(bucket),
-      (bucket) => this.open.keysOf(bucket),
-    )
+    const steps = [...ends]
+      .map(([partition, to]) => held.step(partition, to, created.get(partition)))
+      .filter((step) => step !== undefined)
+    const buckets = encoder.finish((bucket) => this.open.keysOf(bucket))
     const flush = { steps, buckets, quarantined }
     return { flush, steps, slices, ringEnd, timestamps, repeats: encoder.repeats }
   }
 
   /**
    * Adds a record to the flush, or to its quarantine; false when it must wait for the next flush.
+   * `created` has when the rows of each partition's last record in this flush were created.
    */
-  private add(numbers: Float64Array, at: number, quarantined: QuarantinedRecord[]): boolean {
+  private add(
+    numbers: Float64Array,
+    at: number,
+    quarantined: QuarantinedRecord[],
+    created: Map<number, Created>,
+  ): boolean {
     const length = numbers[at + slice.length]
     const hasRoom = this.encoder.hasRoomFor(length)
     if (!hasRoom && this.encoder.count > 0) return false
@@ -299,11 +319,21 @@ export class Applier {
     const partition = numbers[at + slice.partition]
     const timestamp = numbers[at + slice.timestamp]
     const start = numbers[at + slice.start]
+    const before = created.get(partition)
+    const previous = before?.createdAt ?? this.held.createdAt(partition)
     const added = hasRoom
-      ? this.encoder.add(partition, timestamp, start, length)
+      ? this.encoder.add(partition, timestamp, start, length, previous)
       : { position: 0, expected: `at most ${flushBytesMax} bytes`, found: `${length}` }
     if (typeof added === 'number') {
       numbers[at + slice.length] = added
+      const createdAt = this.encoder.created
+      if (createdAt - previous >= pauseMicroseconds) {
+        created.set(partition, { createdAt, pause: { from: previous, to: createdAt } })
+      } else if (before) {
+        before.createdAt = createdAt
+      } else {
+        created.set(partition, { createdAt })
+      }
     } else {
       const bytes = Buffer.from(this.ring.slice(start, start + length))
       const offset = numbers[at + slice.offset]
@@ -327,7 +357,7 @@ export class Applier {
     this.inFlight = []
     this.held.advance(prepared.steps)
     this.queue.drop(prepared.slices)
-    this.repeats.saw(prepared.flush.buckets, outcome.mergedBuckets)
+    this.repeats.saw(prepared.flush.buckets, outcome.repeatingBuckets)
     const positions = prepared.steps.flatMap(({ partition, to }) => {
       return [partition, to, prepared.timestamps.get(partition) ?? 0]
     })
@@ -340,7 +370,10 @@ export class Applier {
       conflicts: outcome.conflicts,
       quarantined: prepared.flush.quarantined.length,
       mergedBuckets: outcome.mergedBuckets.length,
-      rows: prepared.flush.buckets.reduce((rows, bucket) => rows + bucket.rows, 0),
+      rows: prepared.flush.buckets.reduce(
+        (sum, { rows, doubtful }) => sum + rows + doubtful.rows,
+        0,
+      ),
       seconds: (performance.now() - started) / 1000,
     })
     await this.open.turn(connection, prepared.flush.buckets, (partitions) =>
@@ -357,8 +390,9 @@ export class Applier {
       await this.open.sealWhereNeeded(connection, flush.buckets)
       const outcome = await commitFlush(connection, flush)
       if (outcome.kind !== 'unsealed') return outcome
+      await this.open.seal(connection, outcome.bucket)
       for (const rows of flush.buckets) {
-        if (rows.bucket === outcome.bucket) rows.mayRepeat = true
+        if (rows.bucket === outcome.bucket) rows.isOpen = false
       }
     }
   }

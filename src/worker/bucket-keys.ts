@@ -1,11 +1,13 @@
-// What a worker knows of the keys in one bucket's open leaves.
+// What a worker knows of the keys in one bucket.
 // In:  the entries of a flush, one after the other.
-// Out: which of them may repeat a key of an open leaf; how far the ids have come.
-// Absent: opening and sealing (open-buckets.ts), keys of sealed leaves, which PostgreSQL knows.
+// Out: which of them may repeat a key: always of those in an open leaf, of others as far as it is
+//      worth while; how far the ids have come.
+// Absent: opening and sealing (open-buckets.ts), certainty about keys that PostgreSQL enforces.
 
 import type { IdSpan } from '../ledger/open-leaves.ts'
 import { idAt } from '../record/layout.ts'
 import type { KeySet } from './key-set.ts'
+import type { RecentKeys } from './recent-keys.ts'
 
 export interface OpenLeaf extends IdSpan {
   /** Qualified name of the table. */
@@ -23,6 +25,9 @@ export class BucketKeys {
   /** Ids from the future say nothing about where the others have come to. */
   newestMax = 0
 
+  /** While repetitions are expected. */
+  recent: RecentKeys | undefined
+
   /** An open leaf got more rows than can be remembered: it takes no more without its key. */
   mustSeal = false
 
@@ -31,8 +36,8 @@ export class BucketKeys {
   }
 
   /**
-   * Takes note of the entry at `position`; true if its key may have been written to an open leaf
-   * before.
+   * Takes note of the entry at `position`; true if its key may have been written before, as far as
+   * that is known: certainly if it was to an open leaf.
    */
   see(view: DataView, position: number): boolean {
     // The first 48 bits, where UUIDv7 has its time; any other id is compared all the same.
@@ -43,6 +48,8 @@ export class BucketKeys {
       if (!keys.isFull) return keys.add(view, position)
       this.mustSeal = true
     }
-    return false
+    if (this.recent === undefined) return false
+    // Of ids from the future, most are not of version 7, and any of them may be old.
+    return time > this.newestMax || this.recent.see(time, view, position)
   }
 }

@@ -10,6 +10,9 @@ import { accountIdAt, idAt } from '../record/layout.ts'
 
 const slotMask = keySetSlots - 1
 
+/** The same for all sets, so that a key is hashed once for several. */
+const seeds = crypto.getRandomValues(new Int32Array(2))
+
 /*
  * Open addressing with linear probing; 0 marks an empty slot. A false "seen" costs the leaf its
  * speed, not money: it is sealed early, and PostgreSQL looks for itself. With the keys of one leaf
@@ -17,7 +20,6 @@ const slotMask = keySetSlots - 1
  */
 export class KeySet {
   private readonly fingerprints = new Int32Array(keySetSlots)
-  private readonly seeds = crypto.getRandomValues(new Int32Array(2))
   private keys = 0
 
   get size(): number {
@@ -33,11 +35,14 @@ export class KeySet {
     this.keys = 0
   }
 
-  /** Adds the key of the entry at `position`; true if it may have been there before. */
-  add(view: DataView, position: number): boolean {
+  /**
+   * Adds the key of the entry at `position`; true if it may have been there before, or is in the
+   * `older` set.
+   */
+  add(view: DataView, position: number, older?: KeySet): boolean {
     assert(this.keys < keySetSlots - 1)
-    let place = this.seeds[0]
-    let mark = this.seeds[1]
+    let place = seeds[0]
+    let mark = seeds[1]
     for (let at = 0; at < 16; at += 4) {
       const account = view.getInt32(position + accountIdAt + at)
       const id = view.getInt32(position + idAt + at)
@@ -47,17 +52,23 @@ export class KeySet {
       mark = mix(mark, id, 0x27d4eb2f)
     }
     if (mark === 0) mark = 1
-    const { fingerprints } = this
-    let slot = (place ^ (place >>> 15)) & slotMask
-    for (;;) {
-      const found = fingerprints[slot]
-      if (found === mark) return true
-      if (found === 0) break
-      slot = (slot + 1) & slotMask
-    }
-    fingerprints[slot] = mark
+    const slot = (place ^ (place >>> 15)) & slotMask
+    if (older !== undefined && older.find(slot, mark) < 0) return true
+    const free = this.find(slot, mark)
+    if (free < 0) return true
+    this.fingerprints[free] = mark
     this.keys++
     return false
+  }
+
+  /** The free slot where the mark belongs; -1 when it is there. */
+  private find(start: number, mark: number): number {
+    const { fingerprints } = this
+    for (let slot = start; ; slot = (slot + 1) & slotMask) {
+      const found = fingerprints[slot]
+      if (found === mark) return -1
+      if (found === 0) return slot
+    }
   }
 }
 

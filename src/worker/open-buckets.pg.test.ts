@@ -201,7 +201,9 @@ test('a leaf whose opening was not answered is sealed before anything is written
 
 test('a flush with keys that could not be remembered seals first', async () => {
   await withConnection(url, async (connection) => {
-    const buckets = new OpenBuckets({ databaseUrl: url, worker: 0, buckets: 4, rate: 0, logger })
+    const onLeaves = (): void => undefined
+    const options = { databaseUrl: url, worker: 0, buckets: 4, rate: 0, logger, onLeaves }
+    const buckets = new OpenBuckets(options)
     const held = await claimAll(connection, partitions)
     const own = held.filter(({ partition }) => partition % testLayout.buckets === 1)
     const from = Math.ceil(Date.now() / 1000) * 1000
@@ -209,7 +211,8 @@ test('a flush with keys that could not be remembered seals first', async () => {
     const keys = buckets.keysOf(1)
     assert(keys)
     keys.mustSeal = true
-    const rows = { bucket: 1, copy: new Uint8Array(), rows: 0, mayRepeat: false, isOpen: true }
+    const none = { copy: new Uint8Array(), rows: 0 }
+    const rows = { bucket: 1, ...none, doubtful: none, isOpen: true }
     await buckets.sealWhereNeeded(connection, [rows])
     assert.deepEqual(await openLeaves(), [])
     assert.equal(rows.isOpen, false)

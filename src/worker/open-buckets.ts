@@ -24,6 +24,7 @@ import { partitionCount } from '../record/layout.ts'
 import { bucketOf } from '../record/partition.ts'
 import { BucketKeys, type OpenLeaf } from './bucket-keys.ts'
 import { KeySet } from './key-set.ts'
+import { RecentKeys } from './recent-keys.ts'
 import { Sealer } from './sealer.ts'
 
 export interface OpenBucketsOptions {
@@ -33,6 +34,8 @@ export interface OpenBucketsOptions {
   /** Rows a second of a bucket from which its key is built afterwards; Infinity for never. */
   rate: number
   logger: Logger
+  /** Told when the number of open leaves changes, and of each seal that failed. */
+  onLeaves(change: { open: number; failedSeals: number }): void
 }
 
 interface Bucket {
@@ -107,15 +110,28 @@ export class OpenBuckets {
     return this.buckets.some(({ keys }) => keys.isOpen)
   }
 
-  /** To be called before each flush is encoded. */
-  beginFlush(): void {
+  /**
+   * To be called before each flush is encoded. Where repetitions are expected, keys are remembered
+   * beyond open leaves.
+   */
+  beginFlush(expectsRepeats: (bucket: number) => boolean): void {
     const newestMax = Date.now() + futureMs
-    for (const { keys } of this.buckets) keys.newestMax = newestMax
+    for (const [bucket, { keys }] of this.buckets.entries()) {
+      keys.newestMax = newestMax
+      if (expectsRepeats(bucket)) {
+        keys.recent ??= new RecentKeys(this.spareSet(), keys.newest)
+        keys.recent.beginFlush(keys.newest, () => this.spareSet())
+      } else if (keys.recent !== undefined) {
+        for (const set of keys.recent.sets) this.giveBack(set)
+        keys.recent = undefined
+      }
+    }
   }
 
-  /** For the encoder; nothing where no leaf is ever opened, so that no row is looked at for it. */
+  /** For the encoder; nothing where nothing is to be remembered, so that no row is looked at. */
   keysOf(bucket: number): BucketKeys | undefined {
-    return this.options.rate === Infinity ? undefined : this.buckets[bucket].keys
+    const { keys } = this.buckets[bucket]
+    return this.options.rate === Infinity && keys.recent === undefined ? undefined : keys
   }
 
   /** What was to be written may not be what is there: rows of a flush, or a leaf. */
@@ -141,9 +157,9 @@ export class OpenBuckets {
   /** Seals the buckets of a flush whose rows PostgreSQL has to look up itself. */
   async sealWhereNeeded(connection: Connection, flush: readonly BucketRows[]): Promise<void> {
     for (const rows of flush) {
-      const { bucket, mayRepeat, isOpen } = rows
-      if (!isOpen || !(mayRepeat || this.buckets[bucket].keys.mustSeal)) continue
-      this.options.logger.debug({ bucket, mayRepeat }, 'sealing before a flush')
+      const { bucket, doubtful, isOpen } = rows
+      if (!isOpen || !(doubtful.rows > 0 || this.buckets[bucket].keys.mustSeal)) continue
+      this.options.logger.debug({ bucket, doubtful: doubtful.rows }, 'sealing before a flush')
       await this.seal(connection, bucket)
       rows.isOpen = false
     }
@@ -159,9 +175,10 @@ export class OpenBuckets {
     held: (partitions: readonly number[]) => HeldPartition[],
   ): Promise<void> {
     if (this.options.rate === Infinity) return
-    for (const { bucket, rows, mayRepeat } of flushed) {
-      this.buckets[bucket].rows += rows
-      if (mayRepeat) this.rest(bucket, repeatRestMs)
+    for (const { bucket, rows, doubtful } of flushed) {
+      const state = this.buckets[bucket]
+      state.rows += rows + doubtful.rows
+      if (doubtful.rows > 0 || state.keys.recent) this.rest(bucket, repeatRestMs)
     }
     this.measure()
     let openings = 0
@@ -216,8 +233,8 @@ export class OpenBuckets {
     logger.debug({ table, seconds: (span.to - span.from) / 1000 }, 'leaf opened')
     state.marginMs = marginLeastMs
     state.coveredTo = span.to
-    const keys = this.spareSets.pop() ?? new KeySet()
-    state.keys.leaves.push({ ...span, table, keys, openedAt: performance.now() })
+    state.keys.leaves.push({ ...span, table, keys: this.spareSet(), openedAt: performance.now() })
+    this.report()
   }
 
   /** Whether the bucket's open leaves are read too often to have more of them. */
@@ -249,6 +266,7 @@ export class OpenBuckets {
         await sealLeaf(connection, bucket, leaf.table)
       } catch (error) {
         state.sealNotBefore = performance.now() + refusedRestMs
+        this.report(1)
         // Should this go on, the next claim of the bucket says so.
         logger.warn({ table: leaf.table, reason: messageOf(error) }, 'leaf not sealed yet')
         throw error
@@ -269,8 +287,22 @@ export class OpenBuckets {
     const { keys } = this.buckets[bucket]
     if (!keys.leaves.includes(leaf)) return
     keys.leaves = keys.leaves.filter((one) => one !== leaf)
-    leaf.keys.clear()
-    this.spareSets.push(leaf.keys)
+    this.giveBack(leaf.keys)
+    this.report()
+  }
+
+  private report(failedSeals = 0): void {
+    const open = this.buckets.reduce((sum, { keys }) => sum + keys.leaves.length, 0)
+    this.options.onLeaves({ open, failedSeals })
+  }
+
+  private spareSet(): KeySet {
+    return this.spareSets.pop() ?? new KeySet()
+  }
+
+  private giveBack(set: KeySet): void {
+    set.clear()
+    this.spareSets.push(set)
   }
 
   private measure(): void {

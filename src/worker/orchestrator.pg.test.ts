@@ -9,6 +9,7 @@ import pino from 'pino'
 import { openEmbeddedLog } from '../log/embedded.ts'
 import type { Log } from '../log/log.ts'
 import { staticMembership } from '../log/static-membership.ts'
+import { metrics } from '../observe/metrics.ts'
 import { encodeBatch } from '../record/encode.ts'
 import { column, createTestLedger, withConnection } from '../testing/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
@@ -233,6 +234,10 @@ test('records gone before they were applied halt their partition and no other', 
   const workers = await here.work()
   await until(() => workers.reasons().length > 0, 'a halted partition')
   assert.match(workers.reasons().join(), /partition 9 is halted: .*0.*2/)
+  await until(async () => {
+    const { values } = await metrics.haltedPartitions.get()
+    return values[0]?.value === 1
+  }, 'the metric of halted partitions')
   await workers.drain(AbortSignal.timeout(10_000))
   await checkRows(here)
 })

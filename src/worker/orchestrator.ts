@@ -262,6 +262,10 @@ export class Orchestrator {
         this.halt(ours, message.code, message.reason)
         break
       }
+      case 'leaves':
+        metrics.openLeaves.set({ worker: slot.worker }, message.open)
+        metrics.failedSeals.inc(message.failedSeals)
+        break
       case 'database':
         this.noteDatabase(slot, message.reason)
         break
@@ -347,11 +351,13 @@ export class Orchestrator {
     const had = [...this.workerOf].filter(([, worker]) => worker === slot.worker)
     const partitions = had.map(([partition]) => partition)
     this.drop(partitions)
+    metrics.openLeaves.set({ worker: slot.worker }, 0)
     slot.restartThread()
     this.claim(slot, partitions)
   }
 
   private async measureLag(): Promise<void> {
+    metrics.haltedPartitions.set(this.halted.size)
     try {
       const ranges = await this.options.log.ranges([...this.lagMeter.positions.keys()])
       this.lags = this.lagMeter.measure(ranges, Date.now())

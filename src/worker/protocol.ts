@@ -95,6 +95,8 @@ export type FromWorker =
   | { kind: 'fenced'; partitions: readonly number[]; reason: string }
   /** These partitions cannot go on until an operator acts. */
   | { kind: 'halted'; partitions: readonly number[]; code: ErrorCode; reason: string }
+  /** How many leaves are open now, and how many seals failed since the last such message. */
+  | { kind: 'leaves'; open: number; failedSeals: number }
   /** The database went away (reason) or came back (undefined). */
   | { kind: 'database'; reason: string | undefined }
   /** The configuration cannot work: the process must end. */

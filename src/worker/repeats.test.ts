@@ -1,41 +1,45 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { BucketRows } from '../ledger/flush.ts'
 import { RepeatWatch } from './repeats.ts'
 
-/**
- * Flushes bucket 1 until it takes the direct path again; returns how many flushes were merged at
- * once.
- */
-function mergedAtOnce(watch: RepeatWatch): number {
+const flush = [{ bucket: 1 }]
+
+/** Flushes without a repetition until none is expected; returns how many. */
+function quietFlushes(watch: RepeatWatch): number {
   let flushes = 0
   while (watch.expected(1)) {
-    watch.saw([flushOf(1, true)], [1])
+    watch.saw(flush, [])
     flushes++
   }
   return flushes
 }
 
-function flushOf(bucket: number, mayRepeat: boolean): BucketRows {
-  return { bucket, mayRepeat, isOpen: false, rows: 1, copy: new Uint8Array() }
-}
-
-test('a bucket whose COPY met a repeat is merged for a while, longer each time it happens again', () => {
+test('where something repeats more is expected for a while, longer each time that comes true', () => {
   const watch = new RepeatWatch(16)
   assert.equal(watch.expected(1), false)
   const terms = [1, 2, 3, 4, 5].map(() => {
-    watch.saw([flushOf(1, false)], [1])
-    return mergedAtOnce(watch)
+    watch.saw(flush, [1])
+    return quietFlushes(watch)
   })
   assert.deepEqual(terms, [8, 16, 32, 64, 64])
   assert.equal(watch.expected(2), false)
 })
 
-test('a bucket that is copied without a repeat is trusted again', () => {
+test('a bucket where nothing repeats is trusted again', () => {
   const watch = new RepeatWatch(16)
-  watch.saw([flushOf(1, false)], [1])
-  mergedAtOnce(watch)
-  watch.saw([flushOf(1, false)], [])
-  watch.saw([flushOf(1, false)], [1])
-  assert.equal(mergedAtOnce(watch), 8)
+  watch.saw(flush, [1])
+  quietFlushes(watch)
+  watch.saw(flush, [])
+  watch.saw(flush, [1])
+  assert.equal(quietFlushes(watch), 8)
+})
+
+test('as long as there are repetitions they are expected', () => {
+  const watch = new RepeatWatch(16)
+  for (let i = 0; i < 100; i++) {
+    watch.saw(flush, [1])
+    watch.saw(flush, [])
+    assert.equal(watch.expected(1), true)
+  }
+  assert.equal(quietFlushes(watch), 7)
 })

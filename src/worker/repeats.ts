@@ -1,14 +1,12 @@
-// Which buckets have lately had rows that were in the ledger already, and should take the merge
-// path at once.
-// In:  which buckets a flush merged.
+// In which buckets rows have lately come that were in the ledger already, so that it is worth while
+// to remember keys and to look up what is doubtful.
+// In:  which buckets a flush found repetitions in.
 // Out: a guess for the next flush.
 // Absent: correctness: a wrong guess costs time, in either direction.
 
-import type { BucketRows } from '../ledger/flush.ts'
-
 /**
- * Flushes a bucket merges at once after a COPY of it met a repeat; doubles each time that happens
- * again.
+ * Flushes without a repetition after which a bucket is trusted again; doubles each time that was
+ * wrong.
  */
 const leastFlushes = 8
 const mostFlushes = 64
@@ -26,13 +24,15 @@ export class RepeatWatch {
     return this.remaining[bucket] > 0
   }
 
-  saw(flushed: readonly BucketRows[], mergedBuckets: readonly number[]): void {
-    for (const { bucket, mayRepeat } of flushed) {
-      if (mayRepeat) {
-        if (this.remaining[bucket] > 0) this.remaining[bucket]--
-      } else if (mergedBuckets.includes(bucket)) {
-        const term = Math.min(mostFlushes, Math.max(leastFlushes, this.lastTerm[bucket] * 2))
-        this.remaining[bucket] = this.lastTerm[bucket] = term
+  saw(flushed: readonly { bucket: number }[], repeatingBuckets: readonly number[]): void {
+    for (const { bucket } of flushed) {
+      const wasExpected = this.remaining[bucket] > 0
+      if (repeatingBuckets.includes(bucket)) {
+        const doubled = Math.min(mostFlushes, Math.max(leastFlushes, this.lastTerm[bucket] * 2))
+        if (!wasExpected) this.lastTerm[bucket] = doubled
+        this.remaining[bucket] = this.lastTerm[bucket]
+      } else if (wasExpected) {
+        this.remaining[bucket]--
       } else {
         this.lastTerm[bucket] = 0
       }

@@ -3,6 +3,10 @@ import test from 'node:test'
 import { encodeBatch, type Entry } from '../record/encode.ts'
 import { bucketOf, partitionOf } from '../record/partition.ts'
 import { copyHeaderBytes, rowBytes } from '../limits.ts'
+import type { CopyRows } from '../ledger/flush.ts'
+import { BucketKeys } from './bucket-keys.ts'
+import { KeySet } from './key-set.ts'
+import { RecentKeys } from './recent-keys.ts'
 import { RowEncoder } from './rows.ts'
 
 /** An account of a partition, found by trying; `n` tells several of one partition apart. */
@@ -35,12 +39,19 @@ function ringOf(...records: Uint8Array[]): { ring: SharedArrayBuffer; places: [n
 const timestamp = Date.UTC(2000, 0, 1) + 1
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
+/** Amounts of the rows, in their order. */
+function amounts({ copy, rows }: CopyRows): bigint[] {
+  return Array.from({ length: rows }, (_, i) => {
+    return Buffer.from(copy).readBigInt64BE(copyHeaderBytes + i * rowBytes + 46)
+  })
+}
+
 function encoded(partition: number, ...entries: Entry[]): ReturnType<RowEncoder['finish']> {
   const { ring, places } = ringOf(encodeBatch(entries))
   const encoder = new RowEncoder(ring, 16)
   encoder.begin()
   assert.equal(encoder.add(partition, timestamp, ...places[0]), entries.length * 47)
-  return encoder.finish(() => false)
+  return encoder.finish()
 }
 
 test('a transaction becomes one binary COPY row', () => {
@@ -74,7 +85,7 @@ test('times before and long after 2000 keep their microseconds', () => {
     const encoder = new RowEncoder(ring, 16)
     encoder.begin()
     encoder.add(3, at, ...places[0])
-    const [{ copy }] = encoder.finish(() => false)
+    const [{ copy }] = encoder.finish()
     const found = Buffer.from(copy).readBigInt64BE(copyHeaderBytes + rowBytes - 8)
     assert.equal(found, (BigInt(at) - BigInt(Date.UTC(2000, 0, 1))) * 1000n)
   }
@@ -97,16 +108,10 @@ test('rows are sorted by account, then id, and each bucket has its own COPY', ()
   encoder.add(3, timestamp, ...places[0])
   encoder.add(4, timestamp, ...places[1])
   encoder.add(3, timestamp, ...places[2])
-  const buckets = encoder.finish((bucket) => bucket === 4)
-  const summary = buckets.map(({ bucket, copy, rows, mayRepeat }) => {
-    const amounts = Array.from({ length: rows }, (_, i) => {
-      return Buffer.from(copy).readBigInt64BE(copyHeaderBytes + i * rowBytes + 46)
-    })
-    return { bucket, amounts, mayRepeat }
-  })
+  const summary = encoder.finish().map((rows) => ({ bucket: rows.bucket, amounts: amounts(rows) }))
   assert.deepEqual(summary, [
-    { bucket: bucketOf(3, 16), amounts: [5n, 2n, 3n, 1n], mayRepeat: false },
-    { bucket: bucketOf(4, 16), amounts: [4n], mayRepeat: true },
+    { bucket: bucketOf(3, 16), amounts: [5n, 2n, 3n, 1n] },
+    { bucket: bucketOf(4, 16), amounts: [4n] },
   ])
 })
 
@@ -114,19 +119,44 @@ test('the same entry twice in a flush is one row', () => {
   const entry = { id: idOf(1), accountId: accountIn(3), amount: 7n }
   const [bucket] = encoded(3, entry, entry)
   assert.equal(bucket.rows, 1)
-  assert.equal(bucket.mayRepeat, false)
+  assert.equal(bucket.doubtful.rows, 0)
 })
 
-test('the same key with another amount is kept, in log order, for the merge path to judge', () => {
+test('the same key with another amount is doubtful, in log order, for the merge path to judge', () => {
   const key = { id: idOf(1), accountId: accountIn(3) }
   const entries = [9n, 1n, 9n].map((amount) => ({ ...key, amount }))
-  const [bucket] = encoded(3, ...entries)
-  assert.equal(bucket.rows, 3)
-  assert.equal(bucket.mayRepeat, true)
-  const amounts = [0, 1, 2].map((i) => {
-    return Buffer.from(bucket.copy).readBigInt64BE(copyHeaderBytes + i * rowBytes + 46)
-  })
-  assert.deepEqual(amounts, [9n, 1n, 9n])
+  const [bucket] = encoded(3, ...entries, { id: idOf(2), accountId: accountIn(3), amount: 4n })
+  assert.deepEqual(amounts(bucket), [9n, 4n])
+  assert.deepEqual(amounts(bucket.doubtful), [1n, 9n])
+})
+
+test('rows whose keys may be in the ledger are doubtful, each bucket with its own', () => {
+  const [here, other] = [accountIn(3), accountIn(4)]
+  const ids = [1, 2, 3]
+  const { ring, places } = ringOf(
+    encodeBatch(ids.map((n) => ({ id: idOf(n), accountId: here, amount: BigInt(n) }))),
+    encodeBatch(ids.map((n) => ({ id: idOf(n), accountId: other, amount: BigInt(10 + n) }))),
+  )
+  const encoder = new RowEncoder(ring, 16)
+  const keys = new Map(
+    [3, 4].map((bucket) => {
+      const known = new BucketKeys()
+      known.newestMax = 2 ** 48
+      known.recent = new RecentKeys(new KeySet(), 1)
+      return [bucket, known]
+    }),
+  )
+  const flush = (...records: [number, [number, number]][]): [bigint[], bigint[]][] => {
+    encoder.begin()
+    for (const [partition, place] of records) encoder.add(partition, timestamp, ...place)
+    const buckets = encoder.finish((bucket) => keys.get(bucket))
+    return buckets.map((bucket) => [amounts(bucket), amounts(bucket.doubtful)])
+  }
+  assert.deepEqual(flush([3, places[0]]), [[[1n, 2n, 3n], []]])
+  assert.deepEqual(flush([3, places[0]], [4, places[1]]), [
+    [[], [1n, 2n, 3n]],
+    [[11n, 12n, 13n], []],
+  ])
 })
 
 test('a record that cannot be decoded adds nothing', () => {
@@ -139,7 +169,7 @@ test('a record that cannot be decoded adds nothing', () => {
   assert.equal(typeof encoder.add(3, timestamp, ...places[1]), 'object')
   assert.equal(encoder.count, 0)
   assert.equal(encoder.add(3, timestamp, ...places[2]), 47)
-  assert.equal(encoder.finish(() => false)[0].rows, 1)
+  assert.equal(encoder.finish()[0].rows, 1)
 })
 
 test('an empty record is a record without rows', () => {
@@ -147,8 +177,5 @@ test('an empty record is a record without rows', () => {
   const encoder = new RowEncoder(ring, 16)
   encoder.begin()
   assert.equal(encoder.add(3, timestamp, 5, 0), 0)
-  assert.deepEqual(
-    encoder.finish(() => false),
-    [],
-  )
+  assert.deepEqual(encoder.finish(), [])
 })

@@ -12,12 +12,13 @@ import {
   timestampMax,
   timestampMin,
 } from '../limits.ts'
-import type { BucketRows } from '../ledger/flush.ts'
+import type { BucketRows, CopyRows } from '../ledger/flush.ts'
 import { accountIdAt, amountAt, entryBytes, idAt } from '../record/layout.ts'
 import type { RecordFault } from '../record/fault.ts'
 import { bucketOf } from '../record/partition.ts'
 import { walkRecord } from '../record/walk.ts'
 import type { BucketKeys } from './bucket-keys.ts'
+import { createdAfter } from './created.ts'
 import { compareKeys, EntrySorter } from './sort.ts'
 
 /*
@@ -31,7 +32,6 @@ const copyHeader = Uint8Array.of(
   ...[0, 0, 0, 0],
   ...[0, 0, 0, 0],
 )
-const postgresEpochMs = Date.UTC(2000, 0, 1)
 
 /** Records of one bucket that lie next to each other in log order. */
 interface Run {
@@ -44,7 +44,7 @@ export class RowEncoder {
   private readonly view: DataView
   private readonly buckets: number
   private readonly slab = Buffer.allocUnsafeSlow(
-    flushRowsMax * rowBytes + 128 * (copyHeaderBytes + copyTrailerBytes),
+    flushRowsMax * rowBytes + 2 * 128 * (copyHeaderBytes + copyTrailerBytes),
   )
   private readonly slabView = new DataView(this.slab.buffer)
   private readonly sorter = new EntrySorter(flushRowsMax)
@@ -56,6 +56,7 @@ export class RowEncoder {
   private runs: Run[] = []
   private entries = 0
   private repeated = 0
+  private lastCreatedAt = -Infinity
 
   constructor(ring: SharedArrayBuffer, buckets: number) {
     this.view = new DataView(ring)
@@ -70,6 +71,11 @@ export class RowEncoder {
   /** Rows left out by finish() because the very same entry stands before them in the flush. */
   get repeats(): number {
     return this.repeated
+  }
+
+  /** When the rows of the record added last were created, in microseconds since 2000. */
+  get created(): number {
+    return this.lastCreatedAt
   }
 
   begin(): void {
@@ -92,8 +98,15 @@ export class RowEncoder {
    * then.
    *
    * @param timestamp when ingress accepted it, in milliseconds since 1970 UTC
+   * @param previous when the rows of the partition's record before it were created
    */
-  add(partition: number, timestamp: number, start: number, length: number): number | RecordFault {
+  add(
+    partition: number,
+    timestamp: number,
+    start: number,
+    length: number,
+    previous = -Infinity,
+  ): number | RecordFault {
     if (!(timestamp >= timestampMin && timestamp <= timestampMax)) {
       const expected = `a time from ${timestampMin} to ${timestampMax} ms since 1970`
       return { position: 0, expected, found: `${timestamp}` }
@@ -105,7 +118,8 @@ export class RowEncoder {
     for (let ordinal = first; ordinal < end; ordinal++) {
       this.positions[ordinal] = start + (ordinal - first) * entryBytes
     }
-    this.createdAt.fill((timestamp - postgresEpochMs) * 1000, first, end)
+    this.lastCreatedAt = createdAfter(previous, timestamp)
+    this.createdAt.fill(this.lastCreatedAt, first, end)
     const bucket = bucketOf(partition, this.buckets)
     this.runs.push({ bucket, firstOrdinal: first, entries: walked })
     this.entries = end
@@ -114,13 +128,9 @@ export class RowEncoder {
 
   /**
    * The rows of everything added since begin(), in the slab: valid until the next finish().
-   * `mayRepeat` says which buckets are to take the merge path at once, `keysOf` what is known of a
-   * bucket's open leaves.
+   * `keysOf` says what is known of a bucket's keys.
    */
-  finish(
-    mayRepeat: (bucket: number) => boolean,
-    keysOf: (bucket: number) => BucketKeys | undefined = () => undefined,
-  ): BucketRows[] {
+  finish(keysOf: (bucket: number) => BucketKeys | undefined = () => undefined): BucketRows[] {
     const ends = this.groupByBucket()
     const result: BucketRows[] = []
     let at = 0
@@ -129,19 +139,24 @@ export class RowEncoder {
       const to = ends[bucket]
       if (to === from) continue
       this.sorter.sort(this.view, this.positions, this.order, from, to)
-      this.slab.set(copyHeader, at)
       const keys = keysOf(bucket)
-      const written = this.writeRows(from, to, at + copyHeaderBytes, keys)
-      const end = at + copyHeaderBytes + written.rows * rowBytes + copyTrailerBytes
-      this.slabView.setInt16(end - copyTrailerBytes, -1)
-      const copy = this.slab.subarray(at, end)
-      const repeats = written.repeating || mayRepeat(bucket)
-      const isOpen = keys?.isOpen === true
-      result.push({ bucket, copy, rows: written.rows, mayRepeat: repeats, isOpen })
-      at = end
+      const fresh = this.writeFresh(from, to, at + copyHeaderBytes, keys)
+      const own = this.completeCopy(at, fresh.rows)
+      at += own.copy.length
+      const doubtful = this.writeDoubtful(from, fresh.doubtful, at)
+      at += doubtful.copy.length
+      result.push({ bucket, ...own, doubtful, isOpen: keys?.isOpen === true })
       from = to
     }
     return result
+  }
+
+  /** Puts header and trailer around the rows that begin a header after `at`. */
+  private completeCopy(at: number, rows: number): CopyRows {
+    const end = at + copyHeaderBytes + rows * rowBytes + copyTrailerBytes
+    this.slab.set(copyHeader, at)
+    this.slabView.setInt16(end - copyTrailerBytes, -1)
+    return { copy: this.slab.subarray(at, end), rows }
   }
 
   /** Fills `order` bucket by bucket, log order kept; returns where each bucket ends. */
@@ -164,37 +179,48 @@ export class RowEncoder {
   }
 
   /**
-   * Writes order[from..to) as rows. An entry equal to the one before it in all three fields is left
-   * out: the first in log order stands. One with the same key and another amount is written, and
-   * makes the bucket `repeating`, as does one that an open leaf may have.
+   * Writes those of order[from..to) as rows that are taken for new, and moves the doubtful others
+   * to the front: one with the key of the entry before it and another amount, or with a key that
+   * may have been written before. An entry equal to the one before it in all three fields is left
+   * out: the first in log order stands.
    */
-  private writeRows(
+  private writeFresh(
     from: number,
     to: number,
     at: number,
     keys: BucketKeys | undefined,
-  ): { rows: number; repeating: boolean } {
+  ): { rows: number; doubtful: number } {
     const { view, positions, order, createdAt } = this
     let previous = -1
     let row = at
-    let repeating = false
+    let doubtful = 0
     for (let i = from; i < to; i++) {
       const ordinal = order[i]
       const position = positions[ordinal]
-      if (previous >= 0 && compareKeys(view, previous, position) === 0) {
-        if (sameAmount(view, previous, position)) {
-          this.repeated++
-          continue
-        }
-        repeating = true
-      } else if (keys?.see(view, position)) {
-        repeating = true
+      const isSame = previous >= 0 && compareKeys(view, previous, position) === 0
+      if (isSame && sameAmount(view, previous, position)) {
+        this.repeated++
+        continue
       }
       previous = position
+      if (isSame || keys?.see(view, position)) {
+        order[from + doubtful++] = ordinal
+        continue
+      }
       this.writeRow(row, position, createdAt[ordinal])
       row += rowBytes
     }
-    return { rows: (row - at) / rowBytes, repeating }
+    return { rows: (row - at) / rowBytes, doubtful }
+  }
+
+  /** Writes the `rows` entries of `order` that begin at `from`. */
+  private writeDoubtful(from: number, rows: number, at: number): CopyRows {
+    for (let i = 0; i < rows; i++) {
+      const ordinal = this.order[from + i]
+      const row = at + copyHeaderBytes + i * rowBytes
+      this.writeRow(row, this.positions[ordinal], this.createdAt[ordinal])
+    }
+    return this.completeCopy(at, rows)
   }
 
   private writeRow(row: number, position: number, createdAt: number): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openExecutable, type Executable } from '../executable.ts'
@@ -54,6 +55,23 @@ describe('the executable, alone in a directory and with an empty environment', (
     const { code, output } = executable.print('bench', '--help')
     assert.equal(code, 0, output)
     for (const scenario of ['steady', 'limit']) assert.match(output, new RegExp(scenario))
+  })
+
+  test('holds the import, with the client it is built on', () => {
+    const { code, output } = executable.print('import', '--help')
+    assert.equal(code, 0, output)
+    assert.match(output, /^Usage: transaction-ledger import FILE/)
+    const directory = temporaryDirectory('import')
+    try {
+      const file = join(directory.path, 'one.csv')
+      writeFileSync(file, `account_id,amount\n${crypto.randomUUID()},1\n`)
+      const nobody = ['--url', 'http://127.0.0.1:9', '--retry-for', '0']
+      const failed = executable.print('import', file, ...nobody)
+      assert.equal(failed.code, 1, failed.output)
+      assert.match(failed.output, /POST \/v1\/transactions: tried once, last: /)
+    } finally {
+      directory.remove()
+    }
   })
 
   test('keeps what is sent through SIGKILL and a second start, and ends on SIGTERM with 0', async () => {

@@ -1,0 +1,3 @@
+import { describeReceipts } from './receipts.ts'
+
+describeReceipts('kafka')
