@@ -37,10 +37,6 @@ export class ReadDatabases {
     return new ReadDatabases(this.#servers, signal)
   }
 
-  get buckets(): number {
-    return this.#servers.buckets
-  }
-
   get states(): ServerState[] {
     return this.#servers.states
   }

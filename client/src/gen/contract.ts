@@ -18,6 +18,34 @@ export interface Accepted {
   receipt: string
 }
 
+export type Settled = Accepted & {
+  /** One for each item, in their order. */
+  outcomes: readonly Outcome[]
+}
+
+/** What became of one item. `created`: it is in the ledger, and this request brought it. `duplicate`: it is there with this amount and was before, or it stands further up in the same request. `conflict`: another amount is recorded under its account_id and id, and stands. `unknown`: the ledger has nothing under them any more. */
+export interface Outcome {
+  id: string
+  account_id: string
+  outcome: 'created' | 'duplicate' | 'conflict' | 'unknown'
+  recorded_amount?: bigint
+}
+
+export interface Persistence {
+  /** Whether every item is in the tables, committed and visible. */
+  persisted: boolean
+  /** Partitions of the log with items that are not in the tables yet. */
+  pending_partitions: number
+  accepted: number
+  accepted_at: string
+}
+
+/** Outcomes are there once everything is persisted. */
+export type Outcomes = Persistence & {
+  /** One for each item, in their order. */
+  outcomes?: readonly Outcome[]
+}
+
 export interface Account {
   account_id: string
   balance: bigint
@@ -29,18 +57,64 @@ export interface Entry {
   id: string
   account_id: string
   amount: bigint
+  /** When it was accepted into the log. */
   created_at: string
+  running_balance?: bigint
 }
 
 export interface EntryPage {
   transactions: readonly Entry[]
   /** null on the last page. */
   next_cursor: string | null
+  /** null on the first page. */
+  prev_cursor: string | null
+}
+
+/** An entry that was acknowledged although its account and id stood in the ledger with another amount already. It is in no statement and no balance. */
+export interface Conflict {
+  account_id: string
+  id: string
+  amount: bigint
+  recorded_amount: bigint
+  created_at: string
+  detected_at: string
+}
+
+export interface ConflictPage {
+  conflicts: readonly Conflict[]
+  /** null on the last page. */
+  next_cursor: string | null
+  /** null on the first page. */
+  prev_cursor: string | null
+}
+
+/** A log record that is no batch of transactions of its partition. */
+export interface QuarantinedRecord {
+  partition: number
+  offset: bigint
+  /** The log that the offset is of. */
+  log_identity: string
+  reason: string
+  /** Bytes. */
+  size: number
+  created_at: string
+  quarantined_at: string
+}
+
+export interface QuarantinePage {
+  records: readonly QuarantinedRecord[]
+  /** null on the last page. */
+  next_cursor: string | null
+  /** null on the first page. */
+  prev_cursor: string | null
 }
 
 export interface Readiness {
   ready: boolean
+  /** Why it should not; absent where it should. */
   reasons?: readonly string[]
+  /** What is away or behind, though others do its work. */
+  remarks?: readonly string[]
 }
 
 /** RFC 9457. `type` and `title` name the kind; the rest is about this occurrence. */
@@ -54,18 +128,89 @@ export interface Problem {
   field?: string
   /** Byte offset into the body. */
   position?: number
+  /** An id whose amounts do not balance. */
+  id?: string
+  sum?: bigint
   expected?: string
   found?: string
 }
 
 /** What each operation takes in its path and query, and its successful answer in JSON. */
 export interface Operations {
-  'POST /v1/transactions': { path: {}; query: {}; reply: Accepted }
+  'POST /v1/transactions': {
+    path: {}
+    query: { wait?: string | undefined; balanced?: boolean | undefined }
+    reply: Settled | Accepted
+  }
+  'GET /v1/receipts/{receipt}': {
+    path: { receipt: string }
+    query: { wait?: string | undefined }
+    reply: Persistence
+  }
+  'POST /v1/receipts/{receipt}/outcomes': {
+    path: { receipt: string }
+    query: { wait?: string | undefined }
+    reply: Outcomes
+  }
   'GET /v1/accounts/{account_id}': { path: { account_id: string }; query: {}; reply: Account }
   'GET /v1/accounts/{account_id}/transactions': {
     path: { account_id: string }
+    query: {
+      order?: 'asc' | 'desc' | undefined
+      from?: string | undefined
+      to?: string | undefined
+      limit?: number | undefined
+      cursor?: string | undefined
+      running_balance?: boolean | undefined
+    }
+    reply: EntryPage
+  }
+  'GET /v1/accounts/{account_id}/transactions/export': {
+    path: { account_id: string }
+    query: {
+      format?: 'ndjson' | 'csv' | 'arrow' | undefined
+      from?: string | undefined
+      to?: string | undefined
+      order?: 'asc' | 'desc' | undefined
+    }
+    reply: never
+  }
+  'GET /v1/accounts/{account_id}/transactions/{id}': {
+    path: { account_id: string; id: string }
+    query: {}
+    reply: Entry
+  }
+  'GET /v1/transactions/{id}': {
+    path: { id: string }
     query: { limit?: number | undefined; cursor?: string | undefined }
     reply: EntryPage
+  }
+  'GET /v1/conflicts': {
+    path: {}
+    query: {
+      account_id?: string | undefined
+      from?: string | undefined
+      to?: string | undefined
+      order?: 'asc' | 'desc' | undefined
+      limit?: number | undefined
+      cursor?: string | undefined
+    }
+    reply: ConflictPage
+  }
+  'GET /v1/quarantine': {
+    path: {}
+    query: { limit?: number | undefined; cursor?: string | undefined }
+    reply: QuarantinePage
+  }
+  'GET /v1/quarantine/{partition}/{offset}': {
+    path: { partition: number; offset: string }
+    query: { log_identity?: string | undefined }
+    reply: QuarantinedRecord
+  }
+  'GET /v1/quarantine/{partition}/{offset}/bytes': {
+    path: { partition: number; offset: string }
+    query: { log_identity?: string | undefined }
+    reply: never
   }
   'GET /healthz': {
     path: {}
@@ -91,7 +236,21 @@ interface OperationRow {
 }
 
 export const operations: { readonly [Name in keyof Operations]: OperationRow } = {
-  'POST /v1/transactions': { method: 'POST', path: '/v1/transactions', shapes: { 202: null } },
+  'POST /v1/transactions': {
+    method: 'POST',
+    path: '/v1/transactions',
+    shapes: { 201: 'Settled', 202: null },
+  },
+  'GET /v1/receipts/{receipt}': {
+    method: 'GET',
+    path: '/v1/receipts/{receipt}',
+    shapes: { 200: null },
+  },
+  'POST /v1/receipts/{receipt}/outcomes': {
+    method: 'POST',
+    path: '/v1/receipts/{receipt}/outcomes',
+    shapes: { 200: 'Outcomes' },
+  },
   'GET /v1/accounts/{account_id}': {
     method: 'GET',
     path: '/v1/accounts/{account_id}',
@@ -102,6 +261,37 @@ export const operations: { readonly [Name in keyof Operations]: OperationRow } =
     path: '/v1/accounts/{account_id}/transactions',
     shapes: { 200: 'EntryPage' },
   },
+  'GET /v1/accounts/{account_id}/transactions/export': {
+    method: 'GET',
+    path: '/v1/accounts/{account_id}/transactions/export',
+    shapes: {},
+  },
+  'GET /v1/accounts/{account_id}/transactions/{id}': {
+    method: 'GET',
+    path: '/v1/accounts/{account_id}/transactions/{id}',
+    shapes: { 200: 'Entry' },
+  },
+  'GET /v1/transactions/{id}': {
+    method: 'GET',
+    path: '/v1/transactions/{id}',
+    shapes: { 200: 'EntryPage' },
+  },
+  'GET /v1/conflicts': { method: 'GET', path: '/v1/conflicts', shapes: { 200: 'ConflictPage' } },
+  'GET /v1/quarantine': {
+    method: 'GET',
+    path: '/v1/quarantine',
+    shapes: { 200: 'QuarantinePage' },
+  },
+  'GET /v1/quarantine/{partition}/{offset}': {
+    method: 'GET',
+    path: '/v1/quarantine/{partition}/{offset}',
+    shapes: { 200: 'QuarantinedRecord' },
+  },
+  'GET /v1/quarantine/{partition}/{offset}/bytes': {
+    method: 'GET',
+    path: '/v1/quarantine/{partition}/{offset}/bytes',
+    shapes: {},
+  },
   'GET /healthz': { method: 'GET', path: '/healthz', shapes: { 200: null } },
   'GET /readyz': { method: 'GET', path: '/readyz', shapes: { 200: null } },
   'GET /metrics': { method: 'GET', path: '/metrics', shapes: {} },
@@ -111,7 +301,15 @@ export const operations: { readonly [Name in keyof Operations]: OperationRow } =
 
 export const schemaShapes: { readonly [name: string]: Shape | undefined } = {
   Transaction: { amount: 'int' },
+  Settled: { outcomes: ['Outcome'] },
+  Outcome: { recorded_amount: 'int' },
+  Outcomes: { outcomes: ['Outcome'] },
   Account: { balance: 'int', count: 'int' },
-  Entry: { amount: 'int' },
+  Entry: { amount: 'int', running_balance: 'int' },
   EntryPage: { transactions: ['Entry'] },
+  Conflict: { amount: 'int', recorded_amount: 'int' },
+  ConflictPage: { conflicts: ['Conflict'] },
+  QuarantinedRecord: { offset: 'int' },
+  QuarantinePage: { records: ['QuarantinedRecord'] },
+  Problem: { sum: 'int' },
 }
