@@ -37,6 +37,11 @@ export class ReadDatabases {
     return new ReadDatabases(this.#servers, signal)
   }
 
+  /** Hash buckets over all databases. */
+  get buckets(): number {
+    return this.#servers.buckets
+  }
+
   get states(): ServerState[] {
     return this.#servers.states
   }

@@ -20,6 +20,15 @@ const takenAt = '2026-11-24T00:49:56.412Z'
 const readAt = '2026-11-24T00:49:56.495Z'
 const receipt = 'AaHBOsMAAAAAAAAAAAIAAAACAAAAAAAAYvlkx3_a8SOdpIdqPj6iFw'
 
+const payeeAccount = {
+  account_id: payee,
+  balance: '1250',
+  count: '1',
+  first: { id: transfer, created_at: takenAt },
+  last: { id: transfer, created_at: takenAt },
+  as_of: readAt,
+}
+
 /** By operationId. */
 const examples: Readonly<Record<string, Example>> = {
   postTransactions: {
@@ -31,7 +40,11 @@ const examples: Readonly<Record<string, Example>> = {
   },
   getAccount: {
     parameters: { account_id: payee },
-    replies: { 200: { account_id: payee, balance: '1250', count: '1', as_of: readAt } },
+    replies: { 200: payeeAccount },
+  },
+  postBalances: {
+    body: [payee, '00000000-0000-4000-8000-000000000000'],
+    replies: { 200: { balances: [payeeAccount, null] } },
   },
   getAccountTransactions: {
     parameters: { account_id: payee, limit: 10 },
