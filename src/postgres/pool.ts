@@ -156,7 +156,8 @@ export class ReadPool {
 
   #queryOf(selects: Selects): { name?: string; text: string; values?: unknown[] } {
     const [first] = selects
-    if (typeof first !== 'object') return { text: `${this.#prelude} ${(selects as readonly string[]).join(';')}` }
+    if (typeof first !== 'object')
+      return { text: `${this.#prelude} ${(selects as readonly string[]).join(';')}` }
     const { text, values, isUsual } = first
     return isUsual && this.#prepares ? { name: nameOf(text), text, values } : { text, values }
   }
