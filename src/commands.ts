@@ -15,6 +15,10 @@ export interface ProgramCommand {
 }
 
 export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {
+  'rebuild-balances': {
+    summary: 'Make the roll-ups behind balances anew, from the entries.',
+    run: async (argv) => (await import('./commands/rebuild-balances.ts')).rebuildBalances(argv),
+  },
   import: {
     summary: 'Post the transactions of a CSV or NDJSON file, resumably.',
     run: async (argv) => (await import('./commands/import.ts')).runImport(argv),

@@ -93,6 +93,12 @@ export const openLeafRows = 384 * kibibyte
  */
 export const bucketLeavesMax = 512
 
+/** Most accounts in one request for balances. */
+export const balanceAccountsMax = 1000
+
+/** Room for as many ids, each on a line of its own, and some. */
+export const balancesBodyBytesMax = 128 * kibibyte
+
 /** Slots of the set that remembers the keys of an open leaf, 4 bytes each; a power of two. */
 export const keySetSlots = 1024 * kibibyte
 
@@ -150,6 +156,7 @@ export const importGroupBytesMax = 2 * mebibyte
 
 assert(importLineBytesMax < importGroupBytesMax, 'a line must fit a group')
 assert.equal(rowBytes, 66)
+assert(balanceAccountsMax * 64 <= balancesBodyBytesMax)
 assert(changesEventRowsMax < changesRowsMax && changesReadersMax < streamsMax)
 assert(openLeafRows * 2 <= keySetKeysMax, 'the load may double while a leaf is open')
 assert(slabBytes <= recordBytesMax, 'a slab must be a record a worker can take')

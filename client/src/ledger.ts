@@ -7,7 +7,7 @@ import { Calls, type CallOptions, type Query, type Reply } from './calls.ts'
 import { changesOf, type ChangesOptions } from './changes.ts'
 import { RefusedError } from './errors.ts'
 import type { Account, ChangesBatch, Entry, Transaction } from './gen/contract.ts'
-import { assertTransaction, encodeBatch } from './json.ts'
+import { assertTransaction, encodeBatch, encodeJson } from './json.ts'
 import { Receipt, waiting, type Outcome } from './receipt.ts'
 import { Transport, type TransportOptions } from './transport.ts'
 import { Writer, type WriterOptions } from './writer.ts'
@@ -33,6 +33,15 @@ export interface Refused {
   error: RefusedError
 }
 
+type AccountQuery = Query<'GET /v1/accounts/{account_id}'>
+
+export interface AccountOptions extends Omit<AccountQuery, 'receipt' | 'wait'>, CallOptions {
+  /** What the batch of this receipt wrote counts, or it is a RefusedError of status 409. */
+  receipt?: Receipt | string
+  /** How long to wait for that, in milliseconds, at most 30 s. */
+  waitMs?: number
+}
+
 type StatementQuery = Query<'GET /v1/accounts/{account_id}/transactions'>
 
 /** `limit` is how many entries are asked for at a time. */
@@ -43,6 +52,9 @@ type ConflictQuery = Query<'GET /v1/conflicts'>
 export type ConflictOptions = Omit<ConflictQuery, 'cursor'> & CallOptions
 
 export type Conflict = Reply<'GET /v1/conflicts'>['conflicts'][number]
+
+/** Most accounts of one request for balances. */
+const balancesMax = 1000
 
 export class Ledger {
   readonly #calls: Calls
@@ -106,9 +118,29 @@ export class Ledger {
   }
 
   /** Undefined for an account without entries. */
-  account(accountId: string, options: CallOptions = {}): Promise<Account | undefined> {
-    const path = { account_id: accountId }
-    return this.#calls.find('GET /v1/accounts/{account_id}', { path, ...options })
+  account(accountId: string, options: AccountOptions = {}): Promise<Account | undefined> {
+    const { signal, receipt, waitMs, ...rest } = options
+    const wait = waitMs === undefined ? undefined : waiting(waitMs).query.wait
+    return this.#calls.find('GET /v1/accounts/{account_id}', {
+      path: { account_id: accountId },
+      query: { ...rest, receipt: receipt?.toString(), wait },
+      ...(waitMs === undefined ? {} : { waitMs }),
+      signal,
+    })
+  }
+
+  /** Accounts in the order of their ids; undefined for each without entries. */
+  async balances(
+    accountIds: readonly string[],
+    options: CallOptions = {},
+  ): Promise<(Account | undefined)[]> {
+    const found: (Account | undefined)[] = []
+    for (let from = 0; from < accountIds.length; from += balancesMax) {
+      const body = encodeJson(accountIds.slice(from, from + balancesMax))
+      const reply = await this.#calls.call('POST /v1/balances', { body, ...options })
+      for (const account of reply.balances) found.push(account ?? undefined)
+    }
+    return found
   }
 
   /** Entries of an account, page by page as they are asked for. None for an unknown account. */

@@ -41,6 +41,10 @@ async function reads(ledger, payer, payee) {
   const posted = await added.at(-1).durable
   equal(await posted.receipt.persisted(), true, 'the last batch is persisted')
   await eventually(async () => (await ledger.account(payee))?.count === 250n, 'all entries')
+  const [mine, nobody, theirs] = await ledger.balances([payer, uuidv7(), payee])
+  equal(mine.balance, -250n * amount, 'balance')
+  equal(theirs.balance, 250n * amount, 'balance of the other')
+  equal(nobody, undefined, 'balance of an account without entries')
   const seen = []
   const options = { limit: 60, order: 'asc', running_balance: true }
   for await (const entry of ledger.entries(payee, options)) seen.push(entry)

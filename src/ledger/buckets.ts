@@ -98,3 +98,13 @@ ${leafIndexesSql(defaultLeafTable(bucket))}`,
     )
     .join('\n')
 }
+
+/**
+ * SQL to be run in the transaction that changes which leaves a bucket has, or how far they are
+ * rolled up. Those who change it for the same cause must exclude each other.
+ */
+export function raiseLeafVersionSql(bucket: number, cause: 'leaves' | 'rollups'): string {
+  return `
+INSERT INTO ledger.leaf_versions AS v (bucket, cause, version) VALUES (${bucket}, '${cause}', 1)
+ON CONFLICT (bucket, cause) DO UPDATE SET version = v.version + 1;`
+}

@@ -9,7 +9,13 @@ import { LedgerError } from '../errors.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { databaseError, sqlState } from '../postgres/retry.ts'
-import { bucketTable, bucketsOf, defaultLeafTable, leafIndexesSql } from './buckets.ts'
+import {
+  bucketTable,
+  bucketsOf,
+  defaultLeafTable,
+  leafIndexesSql,
+  raiseLeafVersionSql,
+} from './buckets.ts'
 import { readLayout } from './migrate.ts'
 
 export const dayMilliseconds = 86_400_000
@@ -188,7 +194,8 @@ async function createLeafOnce(connection: Connection, bucket: number, day: numbe
       CREATE TABLE ${rest} PARTITION OF ${table} DEFAULT;
       ${leafIndexesSql(rest)}
       ALTER TABLE ${bucketTable(bucket)} ATTACH PARTITION ${table}
-        FOR VALUES FROM ('${lowestIdAt(day)}') TO ('${lowestIdAt(day + dayMilliseconds)}')`)
+        FOR VALUES FROM ('${lowestIdAt(day)}') TO ('${lowestIdAt(day + dayMilliseconds)}');
+      ${raiseLeafVersionSql(bucket, 'leaves')}`)
   }
   await connection.execute('COMMIT')
 }

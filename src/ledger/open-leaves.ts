@@ -29,7 +29,7 @@ import type { Connection } from '../postgres/connection.ts'
 import { databaseError, sqlState } from '../postgres/retry.ts'
 import { partitionCount } from '../record/layout.ts'
 import { crashPoint } from '../testing/crash.ts'
-import { bucketTable, leafIndexesSql } from './buckets.ts'
+import { bucketTable, leafIndexesSql, raiseLeafVersionSql } from './buckets.ts'
 import { arrayLiteral } from './checkpoint.ts'
 import { dayMilliseconds, dayTable, leafLock, lowestIdAt, restLeafTable } from './leaves.ts'
 
@@ -137,7 +137,8 @@ async function openLeafOnce(
   await connection.script(`
     CREATE TABLE ${leaf} (LIKE ${restLeafTable(bucket, day)});
     ALTER TABLE ${dayTable(bucket, day)} ATTACH PARTITION ${leaf}
-      FOR VALUES FROM ('${lowestIdAt(span.from)}') TO ('${lowestIdAt(span.to)}')`)
+      FOR VALUES FROM ('${lowestIdAt(span.from)}') TO ('${lowestIdAt(span.to)}');
+    ${raiseLeafVersionSql(bucket, 'leaves')}`)
   await connection.execute('COMMIT')
   crashPoint('after-leaf-opened')
   return undefined

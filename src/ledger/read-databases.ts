@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { formatUuid } from '../bytes/uuid.ts'
 import type { Connection, ConnectOptions } from '../postgres/connection.ts'
+import type { Select, SelectWith } from '../postgres/pool.ts'
 import { uuidBytes } from '../record/layout.ts'
 import { bucketOf, partitionOf } from '../record/partition.ts'
 import { databaseOf } from './buckets.ts'
@@ -14,8 +15,7 @@ import { ReadServers, type ReadServersOptions, type ServerState } from './read-s
 /** One database of the ledger: some of its buckets. */
 export interface ReadDatabase {
   readonly databaseIndex: number
-  /** Rows of one SELECT. Values can only be inlined, so the caller must have validated them. */
-  read<Row>(select: string): Promise<Row[]>
+  read<Row>(select: Select): Promise<Row[]>
   /** A connection apart from those that reads share, for what takes long; the caller's to close. */
   connect(options: ConnectOptions): Promise<Connection>
   /** Rows of each SELECT, all as of one instant. */
@@ -60,8 +60,12 @@ export class ReadDatabases {
    * account looked for in the wrong place would seem to have no entries.
    */
   async poolOf(accountId: Uint8Array): Promise<ReadDatabase> {
-    const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
-    return this.ofPartition(partitionOf(view, 0))
+    return this.ofPartition(partitionOfAccount(accountId))
+  }
+
+  /** The bucket of an account. */
+  bucketOf(accountId: Uint8Array): number {
+    return bucketOf(partitionOfAccount(accountId), this.buckets)
   }
 
   /** The database with the rows of a partition of the log. */
@@ -89,14 +93,24 @@ export class ReadDatabases {
     const options = { signal: this.#signal }
     const snapshot = (selects: readonly string[]): Promise<unknown[][]> =>
       this.#servers.snapshot(databaseIndex, selects, options)
-    const read = async <Row>(select: string): Promise<Row[]> => {
-      const [rows] = await snapshot([select])
+    const read = async <Row>(select: Select): Promise<Row[]> => {
+      const [rows] = await this.#servers.snapshot(databaseIndex, only(select), options)
       return rows as Row[]
     }
     const connect = (one: ConnectOptions): Promise<Connection> =>
       this.#servers.connect(databaseIndex, one)
     return { databaseIndex, read, snapshot, connect }
   }
+}
+
+function only(select: Select): readonly string[] | readonly [SelectWith] {
+  return typeof select === 'string' ? [select] : [select]
+}
+
+/** The partition of the log that an account's entries come by. */
+export function partitionOfAccount(accountId: Uint8Array): number {
+  const view = new DataView(accountId.buffer, accountId.byteOffset, accountId.byteLength)
+  return partitionOf(view, 0)
 }
 
 /** Made from bytes, so there is nothing to escape. */

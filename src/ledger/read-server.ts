@@ -6,7 +6,7 @@
 
 import { messageOf, reactionTo } from '../errors.ts'
 import { connect, type Connection, type ConnectOptions } from '../postgres/connection.ts'
-import { ReadPool, type PoolOptions, type ReadOptions } from '../postgres/pool.ts'
+import { ReadPool, type PoolOptions, type ReadOptions, type Selects } from '../postgres/pool.ts'
 import { sqlState } from '../postgres/retry.ts'
 import type { Layout } from './buckets.ts'
 
@@ -128,7 +128,7 @@ export class ReadServer {
   }
 
   /** Rows of each SELECT; only after the server was seen to be what it is taken for. */
-  async snapshot(selects: readonly string[], options: ReadOptions): Promise<unknown[][]> {
+  async snapshot(selects: Selects, options: ReadOptions): Promise<unknown[][]> {
     if (this.#layout === undefined) await this.look()
     const rows = await this.#ask(selects, options)
     // An answer is as good as a look; how far behind it is, the next look will say.
@@ -146,7 +146,7 @@ export class ReadServer {
     await this.#pool.close()
   }
 
-  async #ask(selects: readonly string[], options: ReadOptions): Promise<unknown[][]> {
+  async #ask(selects: Selects, options: ReadOptions): Promise<unknown[][]> {
     try {
       const rows = await this.#pool.snapshot(selects, options)
       this.#failures = 0

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { accountSummary } from './accounts.ts'
+import { Balances } from './balances.ts'
 import { durableCheckpoints } from './checkpoint.ts'
 import { commitFlush } from './commit.ts'
 import { ReadDatabases } from './read-databases.ts'
@@ -74,8 +74,10 @@ function replicaUrls(servers: readonly TestPostgres[]): string[] {
   })
 }
 
+const { signal } = new AbortController()
+
 async function balances(reads: ReadDatabases): Promise<(string | undefined)[]> {
-  const all = accounts.map((account) => accountSummary(reads, uuidBytes(account)))
+  const all = accounts.map((account) => new Balances(reads).of(uuidBytes(account), { signal }))
   return (await Promise.all(all)).map((summary) => summary?.balance)
 }
 
@@ -193,7 +195,7 @@ test('the primary may be gone: its replicas answer, and say as of when', async (
     return reads.states.filter(({ standing }) => standing === 'cut-off').length === 4
   })
   assert.deepEqual(await balances(reads), every('11'))
-  const summary = await accountSummary(reads, uuidBytes(accounts[0]))
+  const summary = await new Balances(reads).of(uuidBytes(accounts[0]), { signal })
   assert(String(summary?.asOf) < before, 'no later than what the replica has')
   await primary.start()
   await eventually(async () => {

@@ -21,7 +21,7 @@ import { LedgerError } from '../errors.ts'
 import type { Logger } from '../observe/logger.ts'
 import { metrics } from '../observe/metrics.ts'
 import type { Connection, ConnectOptions } from '../postgres/connection.ts'
-import type { ReadOptions } from '../postgres/pool.ts'
+import type { ReadOptions, Selects } from '../postgres/pool.ts'
 import { expectLayout, type Layout } from './buckets.ts'
 import { mayAnswerElsewhere, ReadServer, type Standing } from './read-server.ts'
 
@@ -133,7 +133,7 @@ export class ReadServers {
   /** Rows of each SELECT, as of one instant, from whichever server of the database answers. */
   async snapshot(
     databaseIndex: number,
-    selects: readonly string[],
+    selects: Selects,
     options: ReadOptions,
   ): Promise<unknown[][]> {
     const [first, second] = this.#candidates(databaseIndex)

@@ -26,10 +26,13 @@ const batch = [
 ]
 const outcomes = batch.map(({ id, account_id }) => ({ id, account_id, outcome: 'created' }))
 const entry = { id: transfer, account_id: payee, amount: '1250', created_at: takenAt }
+const end = { id: transfer, created_at: takenAt }
 const account = {
   account_id: payee,
   balance: '1250',
   count: '1',
+  first: end,
+  last: end,
   as_of: readAt,
 }
 const status = { persisted: true, pending_partitions: 0, accepted: 2, accepted_at: takenAt }
@@ -58,6 +61,10 @@ const examples: Readonly<Record<string, Example>> = {
     replies: { 200: { ...status, outcomes } },
   },
   getAccount: { parameters: { account_id: payee }, replies: { 200: account } },
+  postBalances: {
+    body: [payee, payer],
+    replies: { 200: { balances: [account, { ...account, account_id: payer, balance: '-1250' }] } },
+  },
   getAccountTransactions: {
     parameters: { account_id: payee, limit: 10, running_balance: 'true' },
     replies: { 200: { transactions: [{ ...entry, running_balance: '1250' }], ...lastPage } },

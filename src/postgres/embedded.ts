@@ -67,6 +67,13 @@ export async function startEmbeddedPostgres(
   }
 }
 
+/** Of a server that runs in the directory now, whoever started it; `undefined` where none does. */
+export async function runningEmbeddedUrl(directory: string): Promise<string | undefined> {
+  const cluster = await openCluster(directory, { sync: true })
+  const found = await livePostmaster(cluster)
+  return found?.status === 'ready' ? clusterUrl(cluster, found.port, database) : undefined
+}
+
 class EmbeddedServer {
   pid = 0
   url = ''

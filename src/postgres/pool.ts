@@ -5,13 +5,14 @@
 // Absent: writing; choosing a server (ledger/read-databases.ts). State on a session: each read is
 //         one message and one transaction, so that a pooler may stand in between (decision 0022).
 
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { LedgerError } from '../errors.ts'
 import { queryConnectionsDefault, queryWaitingMax, queryWaitSeconds } from '../limits.ts'
 import { requestCancel } from './cancel.ts'
 import { describeDatabase } from './connection.ts'
 import { Gate, type Refused } from './gate.ts'
-import { databaseError } from './retry.ts'
+import { databaseError, sqlState } from './retry.ts'
 
 export interface PoolOptions {
   applicationName: string
@@ -25,6 +26,23 @@ export interface PoolOptions {
   /** How long PostgreSQL may work on a read. */
   statementSeconds?: number
 }
+
+/**
+ * A SELECT with its values apart, so a transaction of its own, and without a limit of
+ * PostgreSQL's to its time. It is planned once a session where it `isUsual`: for one that touches
+ * many tables that is most of its time.
+ */
+export interface SelectWith {
+  text: string
+  values: unknown[]
+  isUsual: boolean
+}
+
+/** In a string values can only be inlined, so the caller must have validated them. */
+export type Select = string | SelectWith
+
+/** Several of one snapshot; values apart only in one alone. */
+export type Selects = readonly string[] | readonly [SelectWith]
 
 export interface ReadOptions {
   /** Aborted when nobody waits for the rows any more: PostgreSQL is told to stop. */
@@ -43,6 +61,7 @@ export class ReadPool {
   readonly where: string
   readonly #gate: Gate
   readonly #prelude: string
+  #prepares = true
   readonly #answerSeconds: number
 
   constructor(url: string, options: PoolOptions) {
@@ -65,6 +84,8 @@ export class ReadPool {
       max: connectionsMax,
       connectionTimeoutMillis: waitSeconds * 1000,
       idleTimeoutMillis: 60_000,
+      // A session keeps the plan of every statement that was prepared in it.
+      maxLifetimeSeconds: 300,
       keepAlive: true,
     }
     this.#pool = new pg.Pool(this.#config)
@@ -84,12 +105,11 @@ export class ReadPool {
   }
 
   /** Rows of each SELECT, all as of one instant. */
-  async snapshot(selects: readonly string[], options: ReadOptions = {}): Promise<unknown[][]> {
+  async snapshot(selects: Selects, options: ReadOptions = {}): Promise<unknown[][]> {
     const refused = await this.#gate.enter(options.signal)
     if (refused !== undefined) throw this.#refusal(refused)
     try {
-      const text = `${this.#prelude} ${selects.join(';')}`
-      const results = (await this.#answer(text, options)) as pg.QueryResult[]
+      const results = await this.#answer(selects, options)
       return results.slice(-selects.length).map(({ rows }) => rows as unknown[])
     } catch (error) {
       throw this.#explain(error)
@@ -102,24 +122,44 @@ export class ReadPool {
     await this.#pool.end()
   }
 
-  async #answer(text: string, { signal, answerSeconds }: ReadOptions): Promise<unknown> {
+  async #answer(
+    selects: Selects,
+    { signal, answerSeconds }: ReadOptions,
+  ): Promise<pg.QueryResult[]> {
     const client = await this.#pool.connect()
     const seconds = answerSeconds ?? this.#answerSeconds
-    const query = { text, query_timeout: seconds * 1000 }
+    const query = { ...this.#queryOf(selects), query_timeout: seconds * 1000 }
     // A connection that is cut fails the query, and would end the process besides.
     const ignore = (): void => undefined
     client.on('error', ignore)
     const stop = signal && this.#cancelWhen(signal, client)
     let isUsable = false
     try {
-      const result = await client.query(query)
+      const result: unknown = await client.query(query)
       isUsable = stop?.() ?? true
-      return result
+      return (Array.isArray(result) ? result : [result]) as pg.QueryResult[]
+    } catch (error) {
+      // A pooler has lent us another session than the one that knew the statement.
+      const isUnknown = ['26000', '42P05'].includes(sqlState(error))
+      if (!isUnknown || query.name === undefined) throw error
+      this.#prepares = false
+      const { name: _, ...unnamed } = query
+      const result = await client.query(unnamed)
+      isUsable = stop?.() ?? true
+      return [result]
     } finally {
       stop?.()
       client.off('error', ignore)
       client.release(!isUsable)
     }
+  }
+
+  #queryOf(selects: Selects): { name?: string; text: string; values?: unknown[] } {
+    const [first] = selects
+    if (typeof first !== 'object')
+      return { text: `${this.#prelude} ${(selects as readonly string[]).join(';')}` }
+    const { text, values, isUsual } = first
+    return isUsual && this.#prepares ? { name: nameOf(text), text, values } : { text, values }
   }
 
   /**
@@ -161,4 +201,8 @@ export class ReadPool {
     const message = `${this.where}: all connections for reads are busy, and ${found}.`
     return new LedgerError('OVERLOADED', message)
   }
+}
+
+function nameOf(text: string): string {
+  return createHash('sha1').update(text).digest('base64url')
 }

@@ -69,7 +69,7 @@ export function openQuery(options: QueryOptions): Query {
   const watching = watch()
   return {
     routes: [
-      ...accountRoutes(databases),
+      ...accountRoutes({ databases, persistence, receipts }),
       // Before that of an entry, whose id `export` would be.
       ...exportRoutes(databases),
       ...entryRoutes(databases),

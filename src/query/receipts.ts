@@ -29,7 +29,7 @@ export interface ReceiptRoutesOptions {
 }
 
 /** The reply where receipts cannot be read: the same for every receipt, until somebody acts. */
-const noKey = problem(
+export const noReceiptKey = problem(
   501,
   'No receipt key',
   'This process has no key to read receipts with. Start it with --receipt-key (RECEIPT_KEY), the ' +
@@ -56,8 +56,9 @@ export function receiptRoutes(options: ReceiptRoutesOptions): Route[] {
 
 async function persisted(options: ReceiptRoutesOptions, request: HttpRequest): Promise<HttpReply> {
   const { persistence, receipts } = options
-  if (receipts === undefined) return noKey
-  const receipt = receiptOf(receipts, request)
+  if (receipts === undefined) return noReceiptKey
+  const receipt = receiptOf(receipts, request.parameters[0])
+  checkParameters(request, ['wait'])
   const waitMs = waitOf(request)
   const leave = persistence.enter()
   try {
@@ -73,8 +74,9 @@ async function outcomes(
   parsed: RequestBatch,
 ): Promise<HttpReply> {
   const { databases, persistence, receipts, budget } = options
-  if (receipts === undefined) return noKey
-  const receipt = receiptOf(receipts, request)
+  if (receipts === undefined) return noReceiptKey
+  const receipt = receiptOf(receipts, request.parameters[0])
+  checkParameters(request, ['wait'])
   const waitMs = waitOf(request)
   const parse = request.contentType === 'application/json' ? parseJson : parseProtobuf
   const fault = parse(request.body, parsed)
@@ -102,14 +104,15 @@ async function outcomes(
   }
 }
 
-function receiptOf(receipts: Receipts, { parameters: [text = ''] }: HttpRequest): Receipt {
+/** @throws Refusal */
+export function receiptOf(receipts: Receipts, text = ''): Receipt {
   const decoded = receipts.decode(text)
   if (decoded.kind === 'receipt') return decoded.receipt
   throw new Refusal('receipt', decoded.expected, decoded.found)
 }
 
-function waitOf(request: HttpRequest): number {
-  checkParameters(request, ['wait'])
+/** @throws Refusal */
+export function waitOf(request: HttpRequest): number {
   const found = request.query.get('wait') ?? '0s'
   const waitMs = parseWait(found)
   if (waitMs === undefined) throw new Refusal('wait', waitExpected, found)
@@ -124,18 +127,11 @@ function checkItems(receipt: Receipt, { count, entries }: Batch): void {
   throw new Refusal('items', expected, receipt.count === count ? 'others' : `${count}`)
 }
 
-/**
- * 200 whether it is persisted or not: either is the answer to the question. A receipt of another
- * log is 410, since offsets of one log never come to mean anything in another.
- */
+/** 200 whether it is persisted or not: either is the answer to the question. */
 function replyTo(receipt: Receipt, verdict: Verdict): HttpReply {
   switch (verdict.kind) {
-    case 'foreign': {
-      const [expected, found] = ['a receipt of the log these tables follow', 'one of another log']
-      const what = `receipt: expected ${expected}, found ${found}`
-      const detail = `${what}. It will never be answered here.`
-      return problem(410, 'Other log', detail, { field: 'receipt', expected, found })
-    }
+    case 'foreign':
+      return foreignReceipt()
     case 'persisted':
       return json(answerOf(receipt, 0))
     case 'pending':
@@ -144,6 +140,14 @@ function replyTo(receipt: Receipt, verdict: Verdict): HttpReply {
       // Nobody reads it.
       return json(answerOf(receipt, receipt.records.size))
   }
+}
+
+/** 410, since offsets of one log never come to mean anything in another. */
+export function foreignReceipt(): HttpReply {
+  const [expected, found] = ['a receipt of the log these tables follow', 'one of another log']
+  const what = `receipt: expected ${expected}, found ${found}`
+  const detail = `${what}. It will never be answered here.`
+  return problem(410, 'Other log', detail, { field: 'receipt', expected, found })
 }
 
 function answerOf(receipt: Receipt, pending: number): Record<string, unknown> {

@@ -25,6 +25,10 @@ export const crashPoints = [
   'after-leaf-opened',
   /** A leaf is about to get its key. */
   'before-leaf-sealed',
+  /** A leaf notes its late entries for a roll-up; the roll-up has not been made. */
+  'after-rollup-armed',
+  /** A roll-up is written; the transaction is still open. */
+  'before-rollup-commit',
   /** The embedded log has been told what it may trim, and has not trimmed it. */
   'before-trim',
 ] as const

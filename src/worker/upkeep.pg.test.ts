@@ -33,7 +33,8 @@ async function scene(context: TestContext, identityOf: (log: Log) => string) {
   })
   const stopped = new AbortController()
   const logger = pino({ level: 'silent' })
-  const options = { log, databaseUrls: [url], partitions: () => [3], logger }
+  const lagSeconds = () => 0
+  const options = { log, databaseUrls: [url], partitions: () => [3], lagSeconds, logger }
   const running = runUpkeep(options, stopped.signal)
   context.after(async () => {
     stopped.abort()

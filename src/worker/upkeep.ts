@@ -1,7 +1,7 @@
 // What must happen now and then beside the flushes: releasing the log, creating the leaves of days
-// to come, summarizing those that grow.
+// to come, summarizing those that grow, and rolling up accounts.
 // In:  the databases, the log.
-// Out: Log.release with what PostgreSQL has on disk; leaves ahead of time.
+// Out: Log.release with what PostgreSQL has on disk; leaves ahead of time; roll-ups (roller.ts).
 // Absent: progress of the flushes; none of this is on their way.
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,22 +11,64 @@ import { ensureLeaves, summarizeLeaves } from '../ledger/leaves.ts'
 import type { Log } from '../log/log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
+import { Roller } from './roller.ts'
 
 const releaseIntervalMs = 2000
 const leavesIntervalMs = 3_600_000
 const summaryIntervalMs = 20_000
+const rollIntervalMs = 5000
+const rollAnswerSeconds = 3600
+/** With a lag like this, roll-ups leave the machine to the flushes. */
+const rollLagSecondsMax = 5
 
 export interface UpkeepOptions {
   log: Log
   databaseUrls: readonly string[]
   /** The partitions this process works on, and goes on with. */
   partitions: () => readonly number[]
+  /** Age of the oldest record that is not persisted yet. */
+  lagSeconds: () => number
   logger: Logger
 }
 
 /** Runs until the signal is aborted. Failures are logged and retried: nothing here is urgent. */
 export async function runUpkeep(options: UpkeepOptions, signal: AbortSignal): Promise<void> {
-  await Promise.all(options.databaseUrls.map((url) => keepUp(options, url, signal)))
+  await Promise.all(
+    options.databaseUrls.flatMap((url) => [
+      keepUp(options, url, signal),
+      keepRolledUp(options, url, signal),
+    ]),
+  )
+}
+
+/** On a connection of its own: a roll-up may take long, and the log waits to be released. */
+async function keepRolledUp(
+  { logger, lagSeconds }: UpkeepOptions,
+  url: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const isBehind = (): boolean => lagSeconds() > rollLagSecondsMax
+  const roller = new Roller({ logger, isBehind, restPerWork: 2, signal })
+  let connection: Connection | undefined
+  let failing = false
+  while (!signal.aborted) {
+    try {
+      connection ??= await connect(url, {
+        applicationName: 'ledger roll-up',
+        answerSeconds: rollAnswerSeconds,
+        signal,
+      })
+      await roller.turn(connection)
+      failing = false
+    } catch (error) {
+      if (!failing) logger.warn({ reason: messageOf(error) }, 'roll-up failed, retrying')
+      failing = true
+      await connection?.close().catch(() => undefined)
+      connection = undefined
+    }
+    await delay(rollIntervalMs, undefined, { signal }).catch(() => undefined)
+  }
+  await connection?.close().catch(() => undefined)
 }
 
 async function keepUp(options: UpkeepOptions, url: string, signal: AbortSignal): Promise<void> {

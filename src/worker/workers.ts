@@ -87,7 +87,9 @@ export class Workers {
     await this.orchestrator.start()
     this.started = true
     const partitions = (): number[] => this.orchestrator.partitions
-    this.upkeep = runUpkeep({ log, databaseUrls, partitions, logger }, this.stopped.signal)
+    const lagSeconds = (): number => this.lagSeconds
+    const upkeep = { log, databaseUrls, partitions, lagSeconds, logger }
+    this.upkeep = runUpkeep(upkeep, this.stopped.signal)
     await this.orchestrator.settled(signal)
   }
 

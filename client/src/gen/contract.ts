@@ -46,11 +46,28 @@ export type Outcomes = Persistence & {
   outcomes?: readonly Outcome[]
 }
 
+export interface EndEntry {
+  id: string
+  created_at: string
+}
+
 export interface Account {
   account_id: string
   balance: bigint
   count: bigint
+  /** The first entry by id; null where there is none, as of a time before all. */
+  first: EndEntry | null
+  /** The last entry by id; null where there is none, as of a time before all. */
+  last: EndEntry | null
+  /** When the database looked. */
   as_of: string
+  /** The time asked for, in UTC; only where one was. */
+  at?: string
+}
+
+export interface Balances {
+  /** In the order asked for; null for an account without entries. */
+  balances: readonly (Account | null)[]
 }
 
 export interface Entry {
@@ -190,7 +207,12 @@ export interface Operations {
     query: { wait?: string | undefined }
     reply: Outcomes
   }
-  'GET /v1/accounts/{account_id}': { path: { account_id: string }; query: {}; reply: Account }
+  'GET /v1/accounts/{account_id}': {
+    path: { account_id: string }
+    query: { at?: string | undefined; receipt?: string | undefined; wait?: string | undefined }
+    reply: Account
+  }
+  'POST /v1/balances': { path: {}; query: {}; reply: Balances }
   'GET /v1/accounts/{account_id}/transactions': {
     path: { account_id: string }
     query: {
@@ -314,6 +336,7 @@ export const operations: { readonly [Name in keyof Operations]: OperationRow } =
     path: '/v1/accounts/{account_id}',
     shapes: { 200: 'Account' },
   },
+  'POST /v1/balances': { method: 'POST', path: '/v1/balances', shapes: { 200: 'Balances' } },
   'GET /v1/accounts/{account_id}/transactions': {
     method: 'GET',
     path: '/v1/accounts/{account_id}/transactions',
@@ -365,6 +388,7 @@ export const schemaShapes: { readonly [name: string]: Shape | undefined } = {
   Outcome: { recorded_amount: 'int' },
   Outcomes: { outcomes: ['Outcome'] },
   Account: { balance: 'int', count: 'int' },
+  Balances: { balances: ['Account'] },
   Entry: { amount: 'int', running_balance: 'int' },
   EntryPage: { transactions: ['Entry'] },
   ChangesBatch: { transactions: [{ amount: 'int' }] },

@@ -1,0 +1,113 @@
+// `transaction-ledger rebuild-balances`: makes the roll-ups of accounts anew from their entries.
+// In:  --database-url or --data-dir; the program may be running meanwhile.
+// Out: roll-ups as if nothing had been there; balances are exact all the while.
+// Absent: changing an entry.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { readConfig, maskUrl } from '../config.ts'
+import { LedgerError, messageOf, reactionTo } from '../errors.ts'
+import { environmentName, flags } from '../flags.ts'
+import { leavesOf } from '../ledger/rollup-leaves.ts'
+import { forgetLostLeaves, rebuildLeaf } from '../ledger/rollups.ts'
+import { createLogger } from '../observe/logger.ts'
+import { connect, type Connection } from '../postgres/connection.ts'
+import { Roller } from '../worker/roller.ts'
+import { withDatabases } from './databases.ts'
+
+const own = ['database-url', 'data-dir', 'cache-dir']
+/** Somebody else may be rolling up, or writing to a leaf, for so long. */
+const patienceMs = 60_000
+
+export async function rebuildBalances(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    process.stdout.write(`${helpText()}\n`)
+    return 0
+  }
+  try {
+    checkArguments(argv)
+    const command = readConfig(['--log-level', 'warn', ...argv])
+    if (command.kind !== 'run') throw new LedgerError('CONFIG_INVALID', 'Expected flags only.')
+    const { config } = command
+    const logger = createLogger(config.logLevel, config.logFormat)
+    await withDatabases(config, logger, async (urls) => {
+      for (const url of urls) await rebuildDatabase(url)
+    })
+    return 0
+  } catch (error) {
+    const reaction = reactionTo(error)
+    if (reaction === undefined) throw error
+    process.stderr.write(`${messageOf(error)}\n`)
+    return reaction === 'exit' ? 2 : 1
+  }
+}
+
+function checkArguments(argv: readonly string[]): void {
+  for (const argument of argv) {
+    const [, name] = /^--([a-z-]+)/.exec(argument) ?? []
+    if (name === undefined || own.includes(name)) continue
+    const expected = own.map((one) => `--${one}`).join(', ')
+    const message = `Unknown argument ${JSON.stringify(argument)}: expected one of ${expected}.`
+    throw new LedgerError('CONFIG_INVALID', message)
+  }
+}
+
+function helpText(): string {
+  const lines = [
+    'transaction-ledger rebuild-balances: makes the roll-ups behind balances anew, from the',
+    'entries. The program may run meanwhile, and balances stay exact.',
+    '',
+  ]
+  for (const { name, help, ...flag } of flags) {
+    if (!own.includes(name)) continue
+    lines.push(`  --${name} ${'value' in flag ? flag.value : ''}`, `      ${help}`)
+    lines.push(`      Environment: ${environmentName(name)}.`)
+  }
+  return lines.join('\n')
+}
+
+async function rebuildDatabase(url: string): Promise<void> {
+  const started = performance.now()
+  const connection = await connect(url, {
+    applicationName: 'ledger rebuild-balances',
+    answerSeconds: 24 * 3600,
+  })
+  try {
+    await patiently('the roll-ups', () => forgetLostLeaves(connection))
+    const leaves = (await leavesOf(connection, true)).filter(({ isRolledUp }) => isRolledUp)
+    for (const leaf of leaves) {
+      await patiently(`ledger.${leaf.leaf}`, () => rebuildLeaf(connection, leaf))
+    }
+    const added = await rollUpRest(connection)
+    const seconds = ((performance.now() - started) / 1000).toFixed(1)
+    process.stdout.write(
+      `${maskUrl(url)}: ${leaves.length} leaves made anew, ${added} rolled up further, ` +
+        `in ${seconds} s\n`,
+    )
+  } finally {
+    await connection.close()
+  }
+}
+
+/** What else is due, as a worker process would do it. */
+async function rollUpRest(connection: Connection): Promise<number> {
+  const { signal } = new AbortController()
+  const logger = { debug: () => undefined }
+  const roller = new Roller({ logger, isBehind: () => false, restPerWork: 0, signal })
+  let added = 0
+  for (;;) {
+    const done = await roller.turn(connection)
+    if (done === 0) return added
+    added += done
+  }
+}
+
+async function patiently(what: string, attempt: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + patienceMs
+  while (!(await attempt())) {
+    if (performance.now() > deadline) {
+      const message = `Expected ${what} to be free within ${patienceMs / 1000} s, found it busy.`
+      throw new LedgerError('DATABASE_UNAVAILABLE', message)
+    }
+    await delay(100)
+  }
+}
