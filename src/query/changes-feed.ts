@@ -33,7 +33,7 @@ export type FeedStep = { kind: 'batch'; batch: Batch } | { kind: 'pause' } | { k
 const quietMs = 15_000
 const retryMostMs = 5000
 
-/** How far to look at first, in microseconds; then as far as brings about as many rows as wanted. */
+/** How far to look at first, in microseconds; then as far as brings as many rows as wanted. */
 const firstSpan = 1_000_000
 const wantedRows = 5000
 const spanMax = 2 ** 52
@@ -92,8 +92,9 @@ async function* bucketSteps(
   return true
 }
 
-/** Rows come in bursts: a span that was too long is cut by its limit, one too short costs a read. */
-function nextSpan(span: number, window: Window, { moments, read, isCut }: BucketChanges): number {
+/** Rows come in bursts: a span too long is cut by its limit, one too short costs a read. */
+function nextSpan(span: number, window: Window, changes: BucketChanges): number {
+  const { moments, read, isCut } = changes
   if (isCut) return Math.max(1000, Math.min(span, Math.max(...moments.values()) - window.floor))
   if (window.ceiling >= window.last) return span
   const factor = Math.min(8, Math.max(1, wantedRows / Math.max(read, 1)))
