@@ -11,4 +11,9 @@ export interface ProgramCommand {
   run(argv: readonly string[]): Promise<number>
 }
 
-export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {}
+export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {
+  quarantine: {
+    summary: 'List, show or resubmit log records that could not be decoded.',
+    run: async (argv) => (await import('./commands/quarantine.ts')).runQuarantine(argv),
+  },
+}

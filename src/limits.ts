@@ -61,6 +61,12 @@ export const streamPieceBytes = 64 * kibibyte
  */
 export const streamStallMs = 8_000
 
+/** Exports of accounts at a time, each with a connection to PostgreSQL of its own; past it, 503. */
+export const exportsMax = 4
+
+/** An export that takes longer is ended: as long as it lasts, PostgreSQL cannot clean up. */
+export const exportMinutesMax = 60
+
 /** A partition's slab is cut into a record when the next entry would not fit. */
 export const slabBytes = 64 * kibibyte
 
@@ -121,10 +127,23 @@ export const queryWaitingMax = 256
 /** How long a read may wait for its turn, and again for a new connection. */
 export const queryWaitSeconds = 3
 
+/** Rows of GET /v1/changes read at a time, unless one log record has more. */
+export const changesRowsMax = 10_000
+
+/** Rows of an event of it, unless one log record has more. */
+export const changesEventRowsMax = 1_000
+
+/** Clients that follow GET /v1/changes at a time; the next one is answered 503. */
+export const changesReadersMax = 64
+
+/** Reads of GET /v1/changes at a time, so that other reads find connections. */
+export const changesReadsMax = 2
+
 /** Most quarantined records in one flush; their bytes are kept whole in the table. */
 export const flushQuarantineMax = 64
 
 assert.equal(rowBytes, 66)
+assert(changesEventRowsMax < changesRowsMax && changesReadersMax < streamsMax)
 assert(openLeafRows * 2 <= keySetKeysMax, 'the load may double while a leaf is open')
 assert(slabBytes <= recordBytesMax, 'a slab must be a record a worker can take')
 assert(recordBytesMax * 4 <= ringBytes, 'a ring must hold several of the largest records')

@@ -31,3 +31,16 @@ export function varintValue(bytes: DataView, at: number, end: number): number {
   }
   return value
 }
+
+/**
+ * Writes a whole number from 0 to 2^53 and returns where it ends. Such numbers pass 2^32, so this
+ * divides where others shift.
+ */
+export function writeVarint(target: Uint8Array, at: number, value: number): number {
+  while (value >= continues) {
+    target[at++] = (value % continues) | continues
+    value = Math.floor(value / continues)
+  }
+  target[at++] = value
+  return at
+}

@@ -46,7 +46,8 @@ export interface KeptBody {
 }
 
 /**
- * A body that is made while it is sent, in chunks of some ten kilobytes.
+ * A body that is made while it is sent, in chunks of some ten kilobytes. A chunk may be overwritten
+ * once the next is asked for.
  *
  * Nothing is asked of it before it is needed, and nothing at all for HEAD or when the server has
  * too many streams (503): so it must take nothing before its first chunk is asked for. The head of

@@ -63,21 +63,32 @@ export function mediaTypeOf(contentType: string): MediaType {
   return { type: type.trim().toLowerCase(), charset }
 }
 
-/**
- * Whether an Accept header leaves room for one of these media types. The most specific range that
- * fits decides.
- */
+/** Whether an Accept header leaves room for one of these media types. */
 export function isAcceptable(accept: string, types: readonly string[]): boolean {
-  if (accept === '' || accept === '*/*') return true
+  return preferredOf(accept, types) !== undefined
+}
+
+/**
+ * The one of these media types that an Accept header likes best, the first of several; `undefined`
+ * where it leaves room for none. The most specific range that fits a type decides.
+ */
+export function preferredOf<Type extends string>(
+  accept: string,
+  types: readonly Type[],
+): Type | undefined {
+  if (accept === '' || accept === '*/*') return types.at(0)
   const ranges = accept.split(',').map(rangeOf)
-  return types.some((type) => {
+  let best: { type: Type; quality: number } | undefined
+  for (const type of types) {
     const family = `${type.slice(0, type.indexOf('/'))}/*`
     const range =
       ranges.find((one) => one.range === type) ??
       ranges.find((one) => one.range === family) ??
       ranges.find((one) => one.range === '*/*')
-    return range !== undefined && range.quality > 0
-  })
+    const quality = range?.quality ?? 0
+    if (quality > (best?.quality ?? 0)) best = { type, quality }
+  }
+  return best?.type
 }
 
 function rangeOf(text: string): { range: string; quality: number } {

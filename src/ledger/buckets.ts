@@ -74,13 +74,14 @@ export function defaultLeafTable(bucket: number): string {
 
 /**
  * SQL that gives a leaf what every leaf has but those that are open (open-leaves.ts): its key, and
- * a way to find the entries of an id alone at almost no cost to the writer. Safe to repeat.
+ * a way to find entries by id alone, or by when they were created, at almost no cost to the writer.
+ * Safe to repeat.
  */
 export function leafIndexesSql(leaf: string): string {
   const name = leaf.replace(/^ledger\./, '')
   return `
 CREATE UNIQUE INDEX IF NOT EXISTS ${name}_key ON ${leaf} (account_id, id);
-CREATE INDEX IF NOT EXISTS ${name}_id ON ${leaf} USING brin (id);`
+CREATE INDEX IF NOT EXISTS ${name}_id ON ${leaf} USING brin (id, created_at);`
 }
 
 /**

@@ -25,7 +25,14 @@ export interface Claim {
   initialOffsets?: ReadonlyMap<number, Offset>
 }
 
-const columns = 'partition, next_offset, epoch, owner, log_identity'
+/** An instant as microseconds since 2000-01-01 UTC, which is how PostgreSQL keeps it. */
+export function sinceEpoch(expression: string): string {
+  return `((extract(epoch FROM ${expression}) - 946684800) * 1000000)::bigint`
+}
+
+const columns =
+  'partition, next_offset, epoch, owner, log_identity, ' +
+  `${sinceEpoch('last_created_at')} AS created_at`
 
 interface Row {
   partition: number
@@ -33,6 +40,7 @@ interface Row {
   epoch: string
   owner: string
   log_identity: string
+  created_at: string | null
 }
 
 /**
@@ -160,6 +168,7 @@ function checkpointOf(row: Row): Checkpoint {
     epoch: Number(row.epoch),
     owner: row.owner,
     logIdentity: row.log_identity,
+    ...(row.created_at === null ? {} : { createdAt: Number(row.created_at) }),
   }
 }
 

@@ -70,15 +70,35 @@ async function moveCheckpoints(
   const results = await connection.script(`
     BEGIN;
     SET LOCAL synchronous_commit = off;
-    UPDATE ledger.checkpoints AS c SET next_offset = s.target, updated_at = now()
+    UPDATE ledger.checkpoints AS c SET next_offset = s.target, updated_at = now(),
+      last_created_at = coalesce(${instant('s.created')}, c.last_created_at),
+      pause_from = coalesce(${instant('s.pause_from')}, c.pause_from),
+      pause_to = coalesce(${instant('s.pause_to')}, c.pause_to)
     FROM unnest(
       ${arrayLiteral(partitions)}::int[],
       ${arrayLiteral(steps.map(({ from }) => from))}::bigint[],
       ${arrayLiteral(steps.map(({ to }) => to))}::bigint[],
-      ${arrayLiteral(steps.map(({ epoch }) => epoch))}::bigint[]
-    ) AS s (partition, source, target, epoch)
+      ${arrayLiteral(steps.map(({ epoch }) => epoch))}::bigint[],
+      ${instantsLiteral(steps.map(({ createdAt }) => createdAt))}::float8[],
+      ${instantsLiteral(steps.map(({ pause }) => pause?.from))}::float8[],
+      ${instantsLiteral(steps.map(({ pause }) => pause?.to))}::float8[]
+    ) AS s (partition, source, target, epoch, created, pause_from, pause_to)
     WHERE c.partition = s.partition AND c.next_offset = s.source AND c.epoch = s.epoch`)
   return results[2]?.count === steps.length
+}
+
+/** Microseconds since 2000 as the text of an array of doubles: so they were computed. */
+function instantsLiteral(values: readonly (number | undefined)[]): string {
+  const all = values.map((value) => {
+    assert(value === undefined || value === -Infinity || Number.isInteger(value), `${value}`)
+    return String(value ?? 'NULL')
+  })
+  return `'{${all.join(',')}}'`
+}
+
+function instant(microseconds: string): string {
+  return `CASE WHEN ${microseconds} = '-Infinity' THEN '-infinity'::timestamptz
+    ELSE timestamptz '2000-01-01 00:00+00' + ${microseconds} * interval '1 microsecond' END`
 }
 
 /** One statement a record, since each may hold a megabyte. */

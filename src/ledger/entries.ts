@@ -1,9 +1,10 @@
 // Entries of an account, in the order of their ids.
 // In:  account and entry ids, validated.
-// Out: entries; amounts as exact decimal text.
+// Out: entries; amounts and balances as exact decimal text.
 // Absent: HTTP, cursors as clients see them (query/), the log.
 
 import assert from 'node:assert/strict'
+import { balanceBeforeSql } from './balance-before.ts'
 import { uuidLiteral, utc, type ReadDatabases } from './read-databases.ts'
 
 export interface AccountEntry {
@@ -12,20 +13,94 @@ export interface AccountEntry {
   amount: string
   /** RFC 3339, UTC, when the entry was accepted into the log. */
   createdAt: string
+  /** Sum of the account's entries up to this one by id; where it was asked for. */
+  runningBalance?: string
 }
 
-/** Up to `limit` entries by descending id, those below `before` where it is given. */
+export interface PageOfEntries {
+  accountId: Uint8Array
+  order: 'asc' | 'desc'
+  /** Ids from this one on. */
+  from?: Uint8Array
+  /** Ids below this one. */
+  to?: Uint8Array
+  /** The page that follows this id in the order, or the one before it. */
+  beside?: { id: Uint8Array; isBackward: boolean }
+  limit: number
+  withBalance: boolean
+}
+
+export interface EntryPage {
+  entries: AccountEntry[]
+  /** There are more the way that was gone. */
+  hasMore: boolean
+}
+
+/** At most `limit` entries, in the order asked for. */
 export async function accountEntries(
   databases: ReadDatabases,
-  accountId: Uint8Array,
-  limit: number,
-  before?: Uint8Array,
-): Promise<AccountEntry[]> {
+  page: PageOfEntries,
+): Promise<EntryPage> {
+  const { accountId, order, beside, limit, withBalance } = page
   assert(Number.isSafeInteger(limit) && limit > 0)
-  const below = before === undefined ? '' : `AND id < ${uuidLiteral(before)}`
+  const isBackward = beside?.isBackward ?? false
+  const isAscending = (order === 'asc') !== isBackward
   const pool = await databases.poolOf(accountId)
-  return pool.read<AccountEntry>(`
-    SELECT id, amount::text, ${utc('created_at')} AS "createdAt"
-    FROM ledger.transactions WHERE account_id = ${uuidLiteral(accountId)} ${below}
-    ORDER BY id DESC LIMIT ${limit}`)
+  const lowest = '(SELECT id FROM page ORDER BY id LIMIT 1)'
+  const before = withBalance ? `${balanceBeforeSql(accountId, lowest)}::text` : 'NULL'
+  // One more than asked for tells whether there is a next page.
+  const rows = await pool.read<AccountEntry & { before: string | null }>(`
+    WITH page AS (
+      SELECT id, amount, created_at FROM ledger.transactions
+      WHERE account_id = ${uuidLiteral(accountId)} ${boundsOf(page, isAscending)}
+      ORDER BY id ${isAscending ? 'ASC' : 'DESC'} LIMIT ${limit + 1})
+    SELECT id, amount::text, ${utc('created_at')} AS "createdAt", ${before} AS before
+    FROM page ORDER BY id ${isAscending ? 'ASC' : 'DESC'}`)
+  const entries = rows.map(({ id, amount, createdAt }): AccountEntry => ({ id, amount, createdAt }))
+  const balance = rows.at(0)?.before
+  if (typeof balance === 'string')
+    addBalances(isAscending ? entries : entries.toReversed(), balance)
+  const hasMore = entries.length > limit
+  const shown = entries.slice(0, limit)
+  return { entries: isBackward ? shown.reverse() : shown, hasMore }
+}
+
+export async function accountEntry(
+  databases: ReadDatabases,
+  accountId: Uint8Array,
+  id: Uint8Array,
+): Promise<AccountEntry | undefined> {
+  const pool = await databases.poolOf(accountId)
+  const rows = await pool.read<AccountEntry>(`
+    SELECT id, amount::text, ${utc('created_at')} AS "createdAt" FROM ledger.transactions
+    WHERE account_id = ${uuidLiteral(accountId)} AND id = ${uuidLiteral(id)}`)
+  return rows.at(0)
+}
+
+export async function hasEntries(databases: ReadDatabases, accountId: Uint8Array) {
+  const pool = await databases.poolOf(accountId)
+  const rows = await pool.read<{ found: boolean }>(`
+    SELECT EXISTS (SELECT FROM ledger.transactions
+      WHERE account_id = ${uuidLiteral(accountId)}) AS found`)
+  return rows[0].found
+}
+
+/** SQL for what a range of ids leaves out. */
+export function spanSql({ from, to }: Pick<PageOfEntries, 'from' | 'to'>): string {
+  const low = from === undefined ? '' : `AND id >= ${uuidLiteral(from)}`
+  return to === undefined ? low : `${low} AND id < ${uuidLiteral(to)}`
+}
+
+function boundsOf(page: PageOfEntries, isAscending: boolean): string {
+  const { beside } = page
+  if (beside === undefined) return spanSql(page)
+  return `${spanSql(page)} AND id ${isAscending ? '>' : '<'} ${uuidLiteral(beside.id)}`
+}
+
+function addBalances(ascending: readonly AccountEntry[], before: string): void {
+  let balance = BigInt(before)
+  for (const entry of ascending) {
+    balance += BigInt(entry.amount)
+    entry.runningBalance = String(balance)
+  }
 }

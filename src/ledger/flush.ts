@@ -11,6 +11,20 @@ export interface CheckpointStep {
   from: Offset
   to: Offset
   epoch: number
+  /**
+   * When the rows of the last record before `to` were created, in microseconds since 2000-01-01
+   * UTC; absent where no record of the flush has rows. Later than that of any record before `from`.
+   */
+  createdAt?: number
+  /** The last pause of a second or more before one of these records, if there is one. */
+  pause?: Pause
+}
+
+/** No rows of a partition were created between these, in microseconds since 2000-01-01 UTC. */
+export interface Pause {
+  /** When its rows before were, or -Infinity. */
+  from: number
+  to: number
 }
 
 /** The rows of one bucket, sorted by (account_id, id), log order kept among equals. */
@@ -55,6 +69,8 @@ export interface Checkpoint {
   epoch: number
   owner: string
   logIdentity: string
+  /** As in CheckpointStep, of all records before `nextOffset`; absent where none has rows. */
+  createdAt?: number
 }
 
 /**

@@ -64,7 +64,7 @@ test('tables of a newer program are refused', async () => {
   await column(url, `INSERT INTO ledger.migrations (version, checksum) VALUES (9, 'x')`)
   await assert.rejects(migrateTo(url, layout), {
     code: 'LAYOUT_MISMATCH',
-    message: /expected tables of version 2 at most, found version 9/,
+    message: /expected tables of version \d+ at most, found version 9/,
   })
 })
 

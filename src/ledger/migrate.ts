@@ -81,7 +81,7 @@ function checkApplied(where: string, known: readonly Migration[], applied: reado
     if (expected === undefined) {
       throw new LedgerError(
         'LAYOUT_MISMATCH',
-        `${where}: expected tables of version ${known.length} at most, found version ` +
+        `${where}: expected tables of version ${known.at(-1)?.version} at most, found version ` +
           `${applied.at(-1)?.version}. A newer program has migrated this database; run that one.`,
       )
     }

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { formatUuid } from '../bytes/uuid.ts'
+import type { Connection, ConnectOptions } from '../postgres/connection.ts'
 import { uuidBytes } from '../record/layout.ts'
 import { bucketOf, partitionOf } from '../record/partition.ts'
 import { databaseOf } from './buckets.ts'
@@ -15,6 +16,10 @@ export interface ReadDatabase {
   readonly databaseIndex: number
   /** Rows of one SELECT. Values can only be inlined, so the caller must have validated them. */
   read<Row>(select: string): Promise<Row[]>
+  /** A connection apart from those that reads share, for what takes long; the caller's to close. */
+  connect(options: ConnectOptions): Promise<Connection>
+  /** Rows of each SELECT, all as of one instant. */
+  snapshot(selects: readonly string[]): Promise<unknown[][]>
 }
 
 export class ReadDatabases {
@@ -32,14 +37,17 @@ export class ReadDatabases {
     return new ReadDatabases(this.#servers, signal)
   }
 
+  get buckets(): number {
+    return this.#servers.buckets
+  }
+
   get states(): ServerState[] {
     return this.#servers.states
   }
 
   /** Rejects with why a part of the ledger cannot be read, or is not the one to read. */
   async check(): Promise<void> {
-    const reason = await this.#servers.look()
-    if (reason !== undefined) throw reason
+    await this.#servers.check()
   }
 
   async close(): Promise<void> {
@@ -70,11 +78,6 @@ export class ReadDatabases {
       all[databaseOf(bucketOf(partition, buckets), { buckets, databases: all.length })]
   }
 
-  /** Hash buckets over all databases. */
-  get buckets(): number {
-    return this.#servers.buckets
-  }
-
   /** All of them, in the order that divides the buckets. */
   async all(): Promise<ReadDatabase[]> {
     const databases = await this.#servers.databases()
@@ -83,9 +86,15 @@ export class ReadDatabases {
 
   #database(databaseIndex: number): ReadDatabase {
     const options = { signal: this.#signal }
-    const read = <Row>(select: string): Promise<Row[]> =>
-      this.#servers.read<Row>(databaseIndex, select, options)
-    return { databaseIndex, read }
+    const snapshot = (selects: readonly string[]): Promise<unknown[][]> =>
+      this.#servers.snapshot(databaseIndex, selects, options)
+    const read = async <Row>(select: string): Promise<Row[]> => {
+      const [rows] = await snapshot([select])
+      return rows as Row[]
+    }
+    const connect = (one: ConnectOptions): Promise<Connection> =>
+      this.#servers.connect(databaseIndex, one)
+    return { databaseIndex, read, snapshot, connect }
   }
 }
 

@@ -5,6 +5,7 @@
 // Absent: choosing between servers (read-databases.ts).
 
 import { messageOf, reactionTo } from '../errors.ts'
+import { connect, type Connection, type ConnectOptions } from '../postgres/connection.ts'
 import { ReadPool, type PoolOptions, type ReadOptions } from '../postgres/pool.ts'
 import { sqlState } from '../postgres/retry.ts'
 import type { Layout } from './buckets.ts'
@@ -53,6 +54,7 @@ interface Look extends Layout {
 
 export class ReadServer {
   readonly where: string
+  readonly #url: string
   readonly #pool: ReadPool
   readonly #options: ServerOptions
   #layout: Layout | undefined
@@ -63,6 +65,7 @@ export class ReadServer {
   #lookAgainAt = 0
 
   constructor(url: string, options: ServerOptions) {
+    this.#url = url
     this.#pool = new ReadPool(url, options)
     this.where = this.#pool.where
     this.#options = options
@@ -103,7 +106,8 @@ export class ReadServer {
 
   /** Looks at it again; rejects with why it cannot be asked. */
   async look(): Promise<void> {
-    const [found] = await this.#ask<Look>(lookSql, { answerSeconds: lookSeconds })
+    const [rows] = await this.#ask([lookSql], { answerSeconds: lookSeconds })
+    const [found] = rows as Look[]
     const { isStandby, isThrough, isFollowing, age, ...layout } = found
     try {
       this.#options.expect(this.where, layout)
@@ -123,22 +127,28 @@ export class ReadServer {
     return performance.now() >= this.#lookAgainAt
   }
 
-  /** Only after it was seen to be what it is taken for. */
-  async read<Row>(select: string, options: ReadOptions): Promise<Row[]> {
+  /** Rows of each SELECT; only after the server was seen to be what it is taken for. */
+  async snapshot(selects: readonly string[], options: ReadOptions): Promise<unknown[][]> {
     if (this.#layout === undefined) await this.look()
-    const rows = await this.#ask<Row>(select, options)
+    const rows = await this.#ask(selects, options)
     // An answer is as good as a look; how far behind it is, the next look will say.
     if (this.#standing === 'away') this.#lookAgainAt = 0
     return rows
+  }
+
+  /** A connection that is not of the pool, after the server was seen to be what it is taken for. */
+  async connect(options: ConnectOptions): Promise<Connection> {
+    if (this.#layout === undefined) await this.look()
+    return connect(this.#url, options)
   }
 
   async close(): Promise<void> {
     await this.#pool.close()
   }
 
-  async #ask<Row>(select: string, options: ReadOptions): Promise<Row[]> {
+  async #ask(selects: readonly string[], options: ReadOptions): Promise<unknown[][]> {
     try {
-      const rows = await this.#pool.read<Row>(select, options)
+      const rows = await this.#pool.snapshot(selects, options)
       this.#failures = 0
       return rows
     } catch (error) {

@@ -20,6 +20,7 @@
 import { LedgerError } from '../errors.ts'
 import type { Logger } from '../observe/logger.ts'
 import { metrics } from '../observe/metrics.ts'
+import type { Connection, ConnectOptions } from '../postgres/connection.ts'
 import type { ReadOptions } from '../postgres/pool.ts'
 import { expectLayout, type Layout } from './buckets.ts'
 import { mayAnswerElsewhere, ReadServer, type Standing } from './read-server.ts'
@@ -99,22 +100,23 @@ export class ReadServers {
 
   /** How many databases share the buckets; rejects where nobody has said so yet. */
   async databases(): Promise<number> {
-    await (this.#firstLook ??= this.look())
+    await (this.#firstLook ??= this.check().catch(() => undefined))
     if (this.#databases > 0) return this.#databases
-    await this.look()
+    await this.check()
     if (this.#databases > 0) return this.#databases
     throw this.#nobody(this.#all)
   }
 
   /**
-   * Looks at every server that is due. Resolves with why a part of the ledger cannot be read now,
-   * or `undefined`.
+   * Looks at every server that is due. Rejects with why a part of the ledger cannot be read now.
    */
-  async look(): Promise<unknown> {
+  async check(): Promise<void> {
     const due = this.#all.filter((server) => server.isDue)
-    const errors = new Map<ReadServer, unknown>()
+    const errors = new Map<ReadServer, Error>()
     await Promise.all(
-      due.map((server) => server.look().catch((error: unknown) => errors.set(server, error))),
+      due.map((server) =>
+        server.look().catch((error: unknown) => errors.set(server, error as Error)),
+      ),
     )
     for (const { where, standing, lagSeconds } of this.#all) {
       metrics.readServerUp.set({ server: where }, standing === 'away' ? 0 : 1)
@@ -124,21 +126,37 @@ export class ReadServers {
       const servers = this.#serversOf(index)
       if (servers.some(({ standing }) => standing !== 'away' && standing !== 'late')) continue
       const known = servers.map((server) => errors.get(server)).find((error) => error !== undefined)
-      return known ?? this.#nobody(servers)
+      throw known ?? this.#nobody(servers)
     }
-    return undefined
   }
 
-  /** Rows of one SELECT from whichever server of the database answers. */
-  async read<Row>(databaseIndex: number, select: string, options: ReadOptions): Promise<Row[]> {
+  /** Rows of each SELECT, as of one instant, from whichever server of the database answers. */
+  async snapshot(
+    databaseIndex: number,
+    selects: readonly string[],
+    options: ReadOptions,
+  ): Promise<unknown[][]> {
     const [first, second] = this.#candidates(databaseIndex)
     if (first === undefined) throw this.#nobody(this.#serversOf(databaseIndex))
     try {
-      return await first.read(select, options)
+      return await first.snapshot(selects, options)
     } catch (error) {
       if (second === undefined || !mayAnswerElsewhere(error)) throw error
       metrics.readFailovers.inc()
-      return second.read(select, options)
+      return second.snapshot(selects, options)
+    }
+  }
+
+  /** A connection to whichever server of the database takes one. */
+  async connect(databaseIndex: number, options: ConnectOptions): Promise<Connection> {
+    const [first, second] = this.#candidates(databaseIndex)
+    if (first === undefined) throw this.#nobody(this.#serversOf(databaseIndex))
+    try {
+      return await first.connect(options)
+    } catch (error) {
+      if (second === undefined || !mayAnswerElsewhere(error)) throw error
+      metrics.readFailovers.inc()
+      return second.connect(options)
     }
   }
 

@@ -86,5 +86,7 @@ export const metrics = {
   readServerLag: gauge('read_server_lag_seconds', 'How far a replica is behind its primary.', [
     'server',
   ]),
+  changesReaders: gauge('changes_readers', 'Clients that follow GET /v1/changes.'),
+  changesRows: counter('changes_rows_total', 'Transactions sent to them.'),
   readFailovers: counter('read_failovers_total', 'Reads sent to a second server.'),
 }

@@ -9,6 +9,7 @@ import { entryPaths, entrySchemas } from './entries.ts'
 import { operationPaths, operationSchemas } from './operations.ts'
 import { commonSchemas } from './parts.ts'
 import { receiptPaths, receiptSchemas } from './receipts.ts'
+import { refusedPaths, refusedSchemas } from './refused.ts'
 import { transactionPaths, transactionSchemas } from './transactions.ts'
 
 export const openapi = {
@@ -23,6 +24,7 @@ export const openapi = {
     ...receiptPaths,
     ...accountPaths,
     ...entryPaths,
+    ...refusedPaths,
     ...operationPaths,
   },
   components: {
@@ -31,6 +33,7 @@ export const openapi = {
       ...receiptSchemas,
       ...accountSchemas,
       ...entrySchemas,
+      ...refusedSchemas,
       ...operationSchemas,
       ...commonSchemas,
     },

@@ -39,6 +39,65 @@ const allow = {
   Allow: { description: 'The methods the path takes.', schema: { type: 'string' } },
 }
 
+/** Query parameters that several listings have. */
+export const limit = {
+  name: 'limit',
+  in: 'query',
+  schema: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+}
+export const cursor = {
+  name: 'cursor',
+  in: 'query',
+  description:
+    'next_cursor or prev_cursor of another page of the same listing: the same path, order and ' +
+    'filters. It never expires.',
+  schema: { type: 'string' },
+}
+
+export function order(first: 'asc' | 'desc'): Schema {
+  const schema = { type: 'string', enum: ['asc', 'desc'], default: first }
+  return { name: 'order', in: 'query', schema }
+}
+
+export function bound(name: 'from' | 'to', description: string): Schema {
+  return { name, in: 'query', description, schema: moment }
+}
+
+const ifNoneMatch = {
+  name: 'If-None-Match',
+  in: 'header',
+  description: 'ETag of an earlier answer: 304 where it still holds.',
+  schema: { type: 'string' },
+}
+
+const etag = {
+  ETag: { description: 'Strong: of the content.', schema: { type: 'string' } },
+  'Cache-Control': { schema: { const: 'private, no-cache' } },
+}
+const link = {
+  Link: {
+    description: 'RFC 8288: first, and next and prev where there is such a page.',
+    schema: { type: 'string' },
+  },
+}
+
+/** What a reply that may be asked for again takes and answers, besides its content. */
+export const revalidation = {
+  parameter: ifNoneMatch,
+  headers: etag,
+  unchanged: { '304': { description: 'Unchanged.', headers: etag } },
+}
+
+export function pageOf(description: string, schema: Schema): Schema {
+  return { ...json(description, schema), headers: { ...etag, ...link } }
+}
+
+/** `next_cursor` and `prev_cursor` beside the items. */
+export const pageCursors = {
+  next_cursor: { type: ['string', 'null'], description: 'null on the last page.' },
+  prev_cursor: { type: ['string', 'null'], description: 'null on the first page.' },
+}
+
 /** What every path may answer. */
 export const everywhere = {
   '400': refusal('Malformed. Nothing was taken.'),

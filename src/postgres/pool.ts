@@ -79,11 +79,18 @@ export class ReadPool {
 
   /** Rows of one SELECT. Values can only be inlined, so the caller must have validated them. */
   async read<Row>(select: string, options: ReadOptions = {}): Promise<Row[]> {
+    const [rows] = await this.snapshot([select], options)
+    return rows as Row[]
+  }
+
+  /** Rows of each SELECT, all as of one instant. */
+  async snapshot(selects: readonly string[], options: ReadOptions = {}): Promise<unknown[][]> {
     const refused = await this.#gate.enter(options.signal)
     if (refused !== undefined) throw this.#refusal(refused)
     try {
-      const results: unknown = await this.#answer(`${this.#prelude} ${select}`, options)
-      return ((results as pg.QueryResult[]).at(-1)?.rows ?? []) as Row[]
+      const text = `${this.#prelude} ${selects.join(';')}`
+      const results = (await this.#answer(text, options)) as pg.QueryResult[]
+      return results.slice(-selects.length).map(({ rows }) => rows as unknown[])
     } catch (error) {
       throw this.#explain(error)
     } finally {

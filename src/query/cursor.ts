@@ -1,25 +1,60 @@
 // Where a page ended, as an opaque word for clients to hand back.
-// In:  the id of the page's last entry.
+// In:  what is listed, in words; a position in it; which way to go on.
 // Out: a cursor, and back.
-// Absent: the account (the path names it), secrets: a cursor grants nothing.
+// Absent: secrets: a cursor grants nothing. State: it never expires, since whatever was written or
+//         taken away meanwhile, a position is still a position.
 
-import { uuidBytes } from '../record/layout.ts'
+import { createHash } from 'node:crypto'
+import type { HttpRequest } from '../http/http.ts'
+import { Refusal } from './request.ts'
 
 /*
- * cursor => base64url( UINT8 version 1, id[16] )
+ * cursor => base64url( UINT8 version 2, UINT8 0 onward | 1 backward, listing[4], position )
+ *
+ * `listing` is the beginning of the SHA-256 of what is listed: account, order, filters. In another
+ * listing the position would mean another place, and entries would be missed without a word.
  */
-const version = 1
+const version = 2
+const headBytes = 6
 
-export function encodeCursor(id: Uint8Array): string {
-  return Buffer.from([version, ...id]).toString('base64url')
+export interface Cursor {
+  position: Uint8Array
+  /** To the page before the position, not the one after. */
+  isBackward: boolean
 }
 
-/** The id, or `undefined` when this is no cursor of ours. */
-export function decodeCursor(text: string): Uint8Array | undefined {
-  const bytes = Buffer.from(text, 'base64url')
+export function encodeCursor(listing: string, { position, isBackward }: Cursor): string {
+  const head = [version, isBackward ? 1 : 0]
+  return Buffer.concat([Buffer.from(head), digestOf(listing), position]).toString('base64url')
+}
+
+/** The `cursor` of a request, which must be one of this listing. */
+export function cursorOf(
+  { query }: HttpRequest,
+  listing: string,
+  isPosition: (bytes: Uint8Array) => boolean,
+): Cursor | undefined {
+  const found = query.get('cursor')
+  if (found === null) return undefined
+  const bytes = Buffer.from(found, 'base64url')
   // Node reads past characters that do not belong to the alphabet; only the one spelling is a
   // cursor.
-  if (bytes.toString('base64url') !== text) return undefined
-  if (bytes.length !== 1 + uuidBytes || bytes[0] !== version) return undefined
-  return new Uint8Array(bytes.subarray(1))
+  const isOurs =
+    bytes.toString('base64url') === found &&
+    bytes.length > headBytes &&
+    bytes[0] === version &&
+    bytes[1] <= 1
+  if (isOurs && !bytes.subarray(2, headBytes).equals(digestOf(listing))) {
+    const expected = 'a cursor of this listing, with the same path, order and filters'
+    throw new Refusal('cursor', expected, `${found}, of another one`)
+  }
+  const position = new Uint8Array(bytes.subarray(headBytes))
+  if (!isOurs || !isPosition(position)) {
+    throw new Refusal('cursor', 'a next_cursor of an earlier page', found)
+  }
+  return { position, isBackward: bytes[1] === 1 }
+}
+
+function digestOf(listing: string): Buffer {
+  return createHash('sha256').update(listing).digest().subarray(0, 4)
 }

@@ -12,10 +12,15 @@ import type { ReadServersOptions } from '../ledger/read-servers.ts'
 import type { Receipts } from '../receipt/receipt.ts'
 import type { Settlement } from '../receipt/settlement.ts'
 import { accountRoutes } from './accounts.ts'
+import { conflictRoutes } from './conflicts.ts'
+import { changesRoutes } from './changes.ts'
 import { entryRoutes } from './entries.ts'
+import { exportRoutes } from './export.ts'
 import { Persistence } from './persistence.ts'
+import { quarantineRoutes } from './quarantine.ts'
 import { receiptRoutes } from './receipts.ts'
 import { settlementOf } from './settlement.ts'
+import { transferRoutes } from './transfers.ts'
 
 export interface QueryOptions extends ReadServersOptions {
   /** Undefined: no key to read them with. */
@@ -65,7 +70,13 @@ export function openQuery(options: QueryOptions): Query {
   return {
     routes: [
       ...accountRoutes(databases),
+      // Before that of an entry, whose id `export` would be.
+      ...exportRoutes(databases),
       ...entryRoutes(databases),
+      ...transferRoutes(databases),
+      ...conflictRoutes(databases),
+      ...quarantineRoutes(databases),
+      ...changesRoutes(databases),
       ...receiptRoutes({ databases, persistence, receipts, budget }),
     ],
     settlement: settlementOf(databases, persistence, logger),

@@ -17,6 +17,28 @@ export function accountOf({ parameters: [found = ''] }: HttpRequest): {
   return { text: found.toLowerCase(), bytes }
 }
 
+/** The id that a path names last. */
+export function entryIdOf({ parameters }: HttpRequest): { text: string; bytes: Uint8Array } {
+  const found = parameters.at(-1) ?? ''
+  const bytes = parseUuid(found)
+  if (bytes === undefined) throw new Refusal('id', 'a UUID', found)
+  return { text: found.toLowerCase(), bytes }
+}
+
+/** A query parameter that is one of some words. */
+export function choiceOf<Word extends string>(
+  { query }: HttpRequest,
+  name: string,
+  words: readonly Word[],
+  fallback: NoInfer<Word>,
+): Word {
+  const found = query.get(name)
+  if (found === null) return fallback
+  const word = words.find((one) => one === found)
+  if (word === undefined) throw new Refusal(name, words.join(' or '), found)
+  return word
+}
+
 /** A query parameter that is a whole number of at least 1. */
 export function wholeNumberOf(
   { query }: HttpRequest,
@@ -46,12 +68,13 @@ export function checkParameters({ query }: HttpRequest, known: readonly string[]
 export class Refusal extends Error {
   readonly reply: HttpReply
 
-  constructor(field: string, expected: string, found: string) {
+  constructor(field: string, expected: string, found: string, status: 400 | 410 = 400) {
     // What a client sends is shown back to it, but not at any length.
     const shown = found.length > 100 ? `${found.slice(0, 100)}…` : found
     const detail = `${field}: expected ${expected}, found ${shown === '' ? 'nothing' : shown}.`
     super(detail)
-    this.reply = problem(400, 'Invalid request', detail, { field, expected, found: shown })
+    const title = status === 400 ? 'Invalid request' : 'Gone'
+    this.reply = problem(status, title, detail, { field, expected, found: shown })
   }
 }
 

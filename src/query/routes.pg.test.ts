@@ -6,6 +6,7 @@ import { commitFlush } from '../ledger/commit.ts'
 import type { Layout } from '../ledger/buckets.ts'
 import { databaseOf } from '../ledger/buckets.ts'
 import { ReadDatabases } from '../ledger/read-databases.ts'
+import { askWhole } from '../testing/ask.ts'
 import { claimAll, createTestLedger, flushOf, withConnection } from '../testing/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
 import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
@@ -68,24 +69,8 @@ async function fill(url: string, layout: Layout): Promise<void> {
   })
 }
 
-async function get(path: string, reads = databases): Promise<WholeReply> {
-  const [pathname = '', search] = path.split('?')
-  const suffix = '/transactions'
-  const [route] = pathname.endsWith(suffix) ? entryRoutes(reads) : accountRoutes(reads)
-  const parameter = pathname.replace('/v1/accounts/', '').replace(suffix, '')
-  assert(route)
-  const reply = await route.handle({
-    method: 'GET',
-    path: pathname,
-    parameters: [parameter],
-    query: new URLSearchParams(search),
-    contentType: '',
-    header: () => '',
-    keepBody: () => assert.fail('no body'),
-    body: new Uint8Array(0),
-    signal: new AbortController().signal,
-  })
-  return reply as WholeReply
+function get(path: string, reads = databases): Promise<WholeReply> {
+  return askWhole([...accountRoutes(reads), ...entryRoutes(reads)], path)
 }
 
 interface Page {
@@ -146,7 +131,7 @@ test('entries come by descending id, with amount and time as they were sent', as
         created_at: new Date(createdAt).toISOString(),
       }))
     const all = await page(`/v1/accounts/${accountId}/transactions`)
-    assert.deepEqual(all, { transactions: expected, next_cursor: null })
+    assert.deepEqual(all, { transactions: expected, next_cursor: null, prev_cursor: null })
   }
 })
 
@@ -183,7 +168,7 @@ test('what cannot be answered is refused by field, expectation and finding', asy
   assert.deepEqual(await refusal(`${list}?page=2`), {
     status: 400,
     field: 'page',
-    expected: 'only limit and cursor',
+    expected: 'only order and from and to and limit and cursor and running_balance',
     found: 'an unknown query parameter',
   })
   assert.equal((await refusal(`${list}?limit=1&limit=2`))['field'], 'limit')

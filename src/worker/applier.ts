@@ -12,6 +12,7 @@ import type {
   CheckpointStep,
   Flush,
   FlushOutcome,
+  Pause,
   QuarantinedRecord,
 } from '../ledger/flush.ts'
 import { flushQuarantineMax, flushRowsMax, timestampMax, timestampMin } from '../limits.ts'
@@ -42,6 +43,15 @@ interface Prepared {
   timestamps: Map<number, number>
   repeats: number
 }
+
+/** When the rows of a partition in a flush were created. */
+interface Created {
+  createdAt: number
+  pause?: Pause
+}
+
+/** From when on a partition without records has paused. */
+const pauseMicroseconds = 1_000_000
 
 const flushBytesMax = flushRowsMax * entryBytes
 const retryLeastMs = 50
@@ -255,6 +265,7 @@ export class Applier {
     const { encoder, held } = this
     const ends = new Map<number, number>()
     const timestamps = new Map<number, number>()
+    const created = new Map<number, Created>()
     const quarantined: QuarantinedRecord[] = []
     let slices = 0
     let ringEnd = 0
@@ -264,7 +275,7 @@ export class Applier {
       const partition = numbers[at + slice.partition]
       const offset = numbers[at + slice.offset]
       const wanted = held.wants(partition, numbers[at + slice.generation], offset)
-      if (wanted && !this.add(numbers, at, quarantined)) return false
+      if (wanted && !this.add(numbers, at, quarantined, created)) return false
       if (wanted) {
         ends.set(partition, offset + 1)
         timestamps.set(partition, numbers[at + slice.timestamp])
@@ -279,7 +290,9 @@ export class Applier {
       this.options.post({ kind: 'released', ringEnd })
       return undefined
     }
-    const steps = [...ends].map(([partition, to]) => held.step(partition, to)).filter((s) => !!s)
+    const steps = [...ends]
+      .map(([partition, to]) => held.step(partition, to, created.get(partition)))
+      .filter((step) => step !== undefined)
     const buckets = encoder.finish(
       (bucket) => this.repeats.expected(bucket),
       (bucket) => this.open.keysOf(bucket),
@@ -290,8 +303,14 @@ export class Applier {
 
   /**
    * Adds a record to the flush, or to its quarantine; false when it must wait for the next flush.
+   * `created` has when the rows of each partition's last record in this flush were created.
    */
-  private add(numbers: Float64Array, at: number, quarantined: QuarantinedRecord[]): boolean {
+  private add(
+    numbers: Float64Array,
+    at: number,
+    quarantined: QuarantinedRecord[],
+    created: Map<number, Created>,
+  ): boolean {
     const length = numbers[at + slice.length]
     const hasRoom = this.encoder.hasRoomFor(length)
     if (!hasRoom && this.encoder.count > 0) return false
@@ -299,11 +318,21 @@ export class Applier {
     const partition = numbers[at + slice.partition]
     const timestamp = numbers[at + slice.timestamp]
     const start = numbers[at + slice.start]
+    const before = created.get(partition)
+    const previous = before?.createdAt ?? this.held.createdAt(partition)
     const added = hasRoom
-      ? this.encoder.add(partition, timestamp, start, length)
+      ? this.encoder.add(partition, timestamp, start, length, previous)
       : { position: 0, expected: `at most ${flushBytesMax} bytes`, found: `${length}` }
     if (typeof added === 'number') {
       numbers[at + slice.length] = added
+      const createdAt = this.encoder.created
+      if (createdAt - previous >= pauseMicroseconds) {
+        created.set(partition, { createdAt, pause: { from: previous, to: createdAt } })
+      } else if (before) {
+        before.createdAt = createdAt
+      } else {
+        created.set(partition, { createdAt })
+      }
     } else {
       const bytes = Buffer.from(this.ring.slice(start, start + length))
       const offset = numbers[at + slice.offset]

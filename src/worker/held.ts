@@ -4,7 +4,7 @@
 // Out: the position of each partition; what must be read again; what was lost to another owner.
 // Absent: SQL, messages.
 
-import type { Checkpoint, CheckpointStep } from '../ledger/flush.ts'
+import type { Checkpoint, CheckpointStep, Pause } from '../ledger/flush.ts'
 import type { HeldPartition } from '../ledger/open-leaves.ts'
 import type { Position } from './protocol.ts'
 
@@ -12,6 +12,8 @@ interface Held {
   epoch: number
   /** Next offset to apply: what PostgreSQL has, as far as this worker knows. */
   position: number
+  /** When the rows of the last record before that were created, in microseconds since 2000. */
+  createdAt: number
   /** Slices read under another generation are dropped. */
   generation: number
 }
@@ -35,9 +37,9 @@ export class HeldPartitions {
 
   /** Takes up partitions as claimed; returns from where each is to be read. */
   claim(checkpoints: readonly Checkpoint[]): Position[] {
-    return checkpoints.map(({ partition, nextOffset, epoch }) => {
+    return checkpoints.map(({ partition, nextOffset, epoch, createdAt = -Infinity }) => {
       const generation = ++this.lastGeneration
-      this.held.set(partition, { epoch, position: nextOffset, generation })
+      this.held.set(partition, { epoch, position: nextOffset, createdAt, generation })
       return { partition, offset: nextOffset, generation }
     })
   }
@@ -60,17 +62,31 @@ export class HeldPartitions {
     })
   }
 
-  /** The move of a partition to `to`, as the compare-and-set will check it. */
-  step(partition: number, to: number): CheckpointStep | undefined {
+  /** When the rows of the last record applied were created. */
+  createdAt(partition: number): number {
+    return this.held.get(partition)?.createdAt ?? -Infinity
+  }
+
+  /**
+   * The move of a partition to `to`, as the compare-and-set will check it. `createdAt` is that of
+   * the last record with rows in between, where there is one.
+   */
+  step(
+    partition: number,
+    to: number,
+    created: { createdAt?: number; pause?: Pause } = {},
+  ): CheckpointStep | undefined {
     const held = this.held.get(partition)
-    return held && { partition, from: held.position, to, epoch: held.epoch }
+    return held && { partition, from: held.position, to, epoch: held.epoch, ...created }
   }
 
   /** Records a committed move. A partition revoked meanwhile stays revoked. */
   advance(steps: readonly CheckpointStep[]): void {
-    for (const { partition, to, epoch } of steps) {
+    for (const { partition, to, epoch, createdAt } of steps) {
       const held = this.held.get(partition)
-      if (held?.epoch === epoch) held.position = to
+      if (held?.epoch !== epoch) continue
+      held.position = to
+      held.createdAt = createdAt ?? held.createdAt
     }
   }
 
@@ -87,7 +103,7 @@ export class HeldPartitions {
     const moves = new Map(attempted.map((step) => [step.partition, step]))
     const result: Reconciled = { confirmed: [], rewound: [], lost: [] }
     for (const checkpoint of checkpoints) {
-      const { partition, nextOffset, epoch } = checkpoint
+      const { partition, nextOffset, epoch, createdAt = -Infinity } = checkpoint
       const held = this.held.get(partition)
       if (!held) {
         // Given up in the middle of a flush: worth saying if it was taken from us before that.
@@ -95,6 +111,7 @@ export class HeldPartitions {
         if (move && move.epoch !== epoch) result.lost.push(checkpoint)
         continue
       }
+      held.createdAt = createdAt
       if (epoch !== held.epoch) {
         this.held.delete(partition)
         result.lost.push(checkpoint)

@@ -18,6 +18,7 @@ import type { RecordFault } from '../record/fault.ts'
 import { bucketOf } from '../record/partition.ts'
 import { walkRecord } from '../record/walk.ts'
 import type { BucketKeys } from './bucket-keys.ts'
+import { createdAfter } from './created.ts'
 import { compareKeys, EntrySorter } from './sort.ts'
 
 /*
@@ -31,7 +32,6 @@ const copyHeader = Uint8Array.of(
   ...[0, 0, 0, 0],
   ...[0, 0, 0, 0],
 )
-const postgresEpochMs = Date.UTC(2000, 0, 1)
 
 /** Records of one bucket that lie next to each other in log order. */
 interface Run {
@@ -56,6 +56,7 @@ export class RowEncoder {
   private runs: Run[] = []
   private entries = 0
   private repeated = 0
+  private lastCreatedAt = -Infinity
 
   constructor(ring: SharedArrayBuffer, buckets: number) {
     this.view = new DataView(ring)
@@ -70,6 +71,11 @@ export class RowEncoder {
   /** Rows left out by finish() because the very same entry stands before them in the flush. */
   get repeats(): number {
     return this.repeated
+  }
+
+  /** When the rows of the record added last were created, in microseconds since 2000. */
+  get created(): number {
+    return this.lastCreatedAt
   }
 
   begin(): void {
@@ -92,8 +98,15 @@ export class RowEncoder {
    * then.
    *
    * @param timestamp when ingress accepted it, in milliseconds since 1970 UTC
+   * @param previous when the rows of the partition's record before it were created
    */
-  add(partition: number, timestamp: number, start: number, length: number): number | RecordFault {
+  add(
+    partition: number,
+    timestamp: number,
+    start: number,
+    length: number,
+    previous = -Infinity,
+  ): number | RecordFault {
     if (!(timestamp >= timestampMin && timestamp <= timestampMax)) {
       const expected = `a time from ${timestampMin} to ${timestampMax} ms since 1970`
       return { position: 0, expected, found: `${timestamp}` }
@@ -105,7 +118,8 @@ export class RowEncoder {
     for (let ordinal = first; ordinal < end; ordinal++) {
       this.positions[ordinal] = start + (ordinal - first) * entryBytes
     }
-    this.createdAt.fill((timestamp - postgresEpochMs) * 1000, first, end)
+    this.lastCreatedAt = createdAfter(previous, timestamp)
+    this.createdAt.fill(this.lastCreatedAt, first, end)
     const bucket = bucketOf(partition, this.buckets)
     this.runs.push({ bucket, firstOrdinal: first, entries: walked })
     this.entries = end
