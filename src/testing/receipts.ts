@@ -22,10 +22,10 @@ import type { TestPostgres } from './postgres.ts'
 import { partitionOfAccount, type Entry } from './rows.ts'
 import { serve } from './served.ts'
 
-export const buckets = 4
+const buckets = 4
 const databaseCount = 2
 
-export const everyPartition = Array.from({ length: partitionCount }, (_, p) => p)
+const everyPartition = Array.from({ length: partitionCount }, (_, p) => p)
 
 export interface Answer {
   status: number
