@@ -175,7 +175,7 @@ export class Appender {
 
   /** Another slab for a partition, its full one cut. */
   private replace(partition: number): Slab {
-    this.cut(partition)
+    this.cut(partition, Date.now())
     const slab = this.free.pop() ?? new Slab()
     this.slabs[partition] = slab
     return slab
@@ -195,7 +195,8 @@ export class Appender {
   private sendHeld(): void {
     const held = this.held
     this.held = []
-    for (const record of held) this.send(record)
+    const time = Date.now()
+    for (const record of held) this.send(record, time)
   }
 
   private cutAll(): void {
@@ -207,7 +208,9 @@ export class Appender {
     this.cutAt = performance.now()
     this.requestsExpected = this.requestsPeak
     this.requestsPeak = this.requests
-    for (let p = 0; p < partitionCount && this.openRecords > 0; p++) this.cut(p)
+    // The same for all of them: it is quicker, and receipts are shorter.
+    const time = Date.now()
+    for (let p = 0; p < partitionCount && this.openRecords > 0; p++) this.cut(p, time)
   }
 
   /** Nobody came who was expected. */
@@ -216,7 +219,7 @@ export class Appender {
     this.cutAll()
   }
 
-  private cut(partition: number): void {
+  private cut(partition: number, time: number): void {
     const slab = this.slabs[partition]
     if (slab === undefined || slab.openBytes === 0) return
     const { bytes, waiters } = slab.cut()
@@ -227,11 +230,10 @@ export class Appender {
     const record = { partition, slab, bytes, waiters }
     // Behind one that is held, all are: the log must have them in order.
     if (this.held.length > 0 || this.isHolding) this.held.push(record)
-    else this.send(record)
+    else this.send(record, time)
   }
 
-  private send({ partition, slab, bytes, waiters }: CutRecord): void {
-    const time = Date.now()
+  private send({ partition, slab, bytes, waiters }: CutRecord, time: number): void {
     this.log.append(partition, bytes, time).then(
       (offset) => {
         this.backlog?.add(partition, offset, bytes.length)

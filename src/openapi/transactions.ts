@@ -54,8 +54,8 @@ const balanced = {
   name: 'balanced',
   in: 'query',
   description:
-    'The amounts of every id in the batch must sum to zero, each item counted once; otherwise 400 ' +
-    'names the id, its sum and its first item.',
+    'The amounts of every id in the batch must sum to zero, each item counted once; otherwise ' +
+    '400 names the id, its sum and its first item.',
   schema: { type: 'boolean', default: false },
 }
 
@@ -64,9 +64,9 @@ const batches = {
   summary: 'Take a batch of transactions, whole or not at all.',
   description:
     'Answers 202 once every item is durable in the log. After any other answer or none, an item ' +
-    'may or may not have been taken: sending the same items with the same ids is always safe. With ' +
-    '`wait`, answers 201 with the outcome of each item as soon as all are persisted, and 202 when ' +
-    'the time is over: ask again with the receipt.',
+    'may or may not have been taken: sending the same items with the same ids is always safe. ' +
+    'With `wait`, answers 201 with the outcome of each item as soon as all are persisted, and ' +
+    '202 when the time is over: ask again with the receipt.',
   parameters: [wait, balanced],
   requestBody: {
     required: true,

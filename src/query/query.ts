@@ -16,11 +16,11 @@ import { conflictRoutes } from './conflicts.ts'
 import { changesRoutes } from './changes.ts'
 import { entryRoutes } from './entries.ts'
 import { exportRoutes } from './export.ts'
-import { quarantineRoutes } from './quarantine.ts'
-import { transferRoutes } from './transfers.ts'
 import { Persistence } from './persistence.ts'
+import { quarantineRoutes } from './quarantine.ts'
 import { receiptRoutes } from './receipts.ts'
 import { settlementOf } from './settlement.ts'
+import { transferRoutes } from './transfers.ts'
 
 export interface QueryOptions extends ReadServersOptions {
   /** Undefined: no key to read them with. */

@@ -87,25 +87,6 @@ export interface EntryPage {
   prev_cursor: string | null
 }
 
-/** Committed rows of one partition, by created_at, account_id and id. All rows of one created_at of a partition come in one batch. */
-export interface ChangesBatch {
-  partition: number
-  transactions: readonly {
-    id: string
-    account_id: string
-    amount: bigint
-    created_at: string
-  }[]
-  /** From where to go on after this. */
-  cursor: string
-}
-
-/** At the beginning and at the end of a reply, and when nothing comes for a while. */
-export interface ChangesPosition {
-  /** From where to go on after this. */
-  cursor: string
-}
-
 /** An entry that was acknowledged although its account and id stood in the ledger with another amount already. It is in no statement and no balance. */
 export interface Conflict {
   account_id: string
@@ -245,16 +226,6 @@ export interface Operations {
     query: { limit?: number | undefined; cursor?: string | undefined }
     reply: EntryPage
   }
-  'GET /v1/changes': {
-    path: {}
-    query: {
-      after?: string | undefined
-      partitions?: string | undefined
-      follow?: boolean | undefined
-      limit?: number | undefined
-    }
-    reply: never
-  }
   'GET /v1/conflicts': {
     path: {}
     query: {
@@ -357,7 +328,6 @@ export const operations: { readonly [Name in keyof Operations]: OperationRow } =
     path: '/v1/transactions/{id}',
     shapes: { 200: 'EntryPage' },
   },
-  'GET /v1/changes': { method: 'GET', path: '/v1/changes', shapes: {} },
   'GET /v1/conflicts': { method: 'GET', path: '/v1/conflicts', shapes: { 200: 'ConflictPage' } },
   'GET /v1/quarantine': {
     method: 'GET',
@@ -391,7 +361,6 @@ export const schemaShapes: { readonly [name: string]: Shape | undefined } = {
   Balances: { balances: ['Account'] },
   Entry: { amount: 'int', running_balance: 'int' },
   EntryPage: { transactions: ['Entry'] },
-  ChangesBatch: { transactions: [{ amount: 'int' }] },
   Conflict: { amount: 'int', recorded_amount: 'int' },
   ConflictPage: { conflicts: ['Conflict'] },
   QuarantinedRecord: { offset: 'int' },
