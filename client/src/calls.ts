@@ -54,7 +54,7 @@ export class Calls {
     }
   }
 
-  /** The elements of every page, each page asked for when it is needed. None for what is unknown. */
+  /** The elements of every page, each asked for when it is needed. None for what is unknown. */
   async *pages<Name extends OperationName, Element>(
     name: Name,
     request: Request<Name>,

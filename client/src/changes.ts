@@ -20,7 +20,7 @@ export interface ChangesOptions extends CallOptions {
   follow?: boolean
 }
 
-/** The ledger says where it stands every few seconds; a connection that is silent longer is dead. */
+/** The ledger says where it stands every few seconds; one that is silent longer is dead. */
 const silenceMsMax = 60_000
 
 /** Goes on after a cut from the last cursor, so that no batch is left out and none comes twice. */
