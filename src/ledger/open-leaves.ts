@@ -197,13 +197,22 @@ export async function sealBucket(connection: Connection, bucket: number): Promis
 }
 
 /**
- * How often a leaf was read as a whole, which is how PostgreSQL looks anything up in an open one. A
- * second late at most; 0 where the server keeps no such statistics.
+ * How often each table was looked into, as a whole or through an index; in an open leaf PostgreSQL
+ * has to read all of it for that. A second late at most; 0 where the server keeps no such
+ * statistics.
  */
-export async function scansOf(connection: Connection, leaf: string): Promise<number> {
-  const found = await connection.queryOne<{ scans: number }>(
-    'SELECT pg_stat_get_numscans($1::regclass)::float8 AS scans',
-    [leaf],
+export async function scansOf(
+  connection: Connection,
+  tables: readonly string[],
+): Promise<number[]> {
+  const found = await connection.query<{ scans: number }>(
+    `SELECT (coalesce(pg_stat_get_numscans(t.oid), 0) + (
+       SELECT coalesce(sum(pg_stat_get_numscans(indexrelid)), 0)
+       FROM pg_index WHERE indrelid = t.oid))::float8 AS scans
+     FROM (SELECT to_regclass(name)::oid AS oid, place
+           FROM unnest($1::text[]) WITH ORDINALITY AS n (name, place)) t
+     ORDER BY place`,
+    [tables],
   )
-  return found?.scans ?? 0
+  return found.map(({ scans }) => scans)
 }

@@ -9,12 +9,21 @@ import { idAt } from '../record/layout.ts'
 import type { KeySet } from './key-set.ts'
 import type { RecentKeys } from './recent-keys.ts'
 
+/** How often a table had been looked into at some time, by performance.now(). */
+export interface ScanCount {
+  table: string
+  scans: number
+  at: number
+}
+
 export interface OpenLeaf extends IdSpan {
   /** Qualified name of the table. */
   table: string
   keys: KeySet
   /** When it was opened, by performance.now(). */
   openedAt: number
+  /** When its scans were last counted. */
+  looked?: ScanCount
 }
 
 export class BucketKeys {

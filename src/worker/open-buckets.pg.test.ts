@@ -177,6 +177,27 @@ test('without work leaves get their keys, and an entry of theirs is found again'
   await assertHolds(first, entry)
 })
 
+test('an open leaf that is looked into again and again gets its key, while the load goes on', async () => {
+  const worker = new TestWorker(url)
+  const { first } = await withOpenLeaf(worker)
+  const written = [first]
+  const end = performance.now() + 8000
+  await withConnection(url, async (reader) => {
+    while ((await openLeaves()).length > 0) {
+      assert(performance.now() < end, 'a leaf of ten seconds or more is sealed before it is full')
+      for (let i = 0; i < 10; i++) {
+        await reader.query('SELECT FROM ledger.transactions WHERE account_id = $1', [
+          first.accountId,
+        ])
+      }
+      const entry = entryAt(Date.now())
+      await worker.apply(entry)
+      written.push(entry)
+    }
+  })
+  await assertHolds(...written)
+})
+
 test('who claims partitions seals what their last owner left open', async () => {
   const former = new TestWorker(url)
   const { first, entry } = await withOpenLeaf(former)

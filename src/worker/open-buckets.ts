@@ -7,7 +7,7 @@
 
 import { messageOf } from '../errors.ts'
 import type { BucketRows } from '../ledger/flush.ts'
-import { dayMilliseconds } from '../ledger/leaves.ts'
+import { dayMilliseconds, restLeafTable } from '../ledger/leaves.ts'
 import {
   openLeaf,
   openLeafTable,
@@ -22,7 +22,7 @@ import type { Logger } from '../observe/logger.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { partitionCount } from '../record/layout.ts'
 import { bucketOf } from '../record/partition.ts'
-import { BucketKeys, type OpenLeaf } from './bucket-keys.ts'
+import { BucketKeys, type OpenLeaf, type ScanCount } from './bucket-keys.ts'
 import { KeySet } from './key-set.ts'
 import { RecentKeys } from './recent-keys.ts'
 import { Sealer } from './sealer.ts'
@@ -52,6 +52,8 @@ interface Bucket {
   sealNotBefore: number
   /** Up to here ids have leaves, in milliseconds since 1970 UTC. */
   coveredTo: number
+  /** Of the rest of the day, when it was last looked at. */
+  rest: ScanCount | undefined
 }
 
 const measureMs = 1000
@@ -64,8 +66,12 @@ const spanLeastMs = 10_000
 const spanMostMs = 3_600_000
 /** A bucket where something repeats keeps its keys in place for this long. */
 const repeatRestMs = 60_000
-/** Looking something up in an open leaf means reading it all: one that is read gets its key. */
+/**
+ * Looking something up in an open leaf means reading it all. So a bucket that is read opens none,
+ * and an open leaf that is read more often than a lone reader does gets its key at once.
+ */
 const scansPerSecondMax = 1
+const sealScansPerSecondMax = 10
 const readRestMs = 300_000
 const refusedRestMs = 2000
 /**
@@ -98,6 +104,7 @@ export class OpenBuckets {
       openNotBefore: 0,
       sealNotBefore: 0,
       coveredTo: 0,
+      rest: undefined,
     }))
   }
 
@@ -180,7 +187,7 @@ export class OpenBuckets {
       state.rows += rows + doubtful.rows
       if (doubtful.rows > 0 || state.keys.recent) this.rest(bucket, repeatRestMs)
     }
-    this.measure()
+    if (this.measure()) await this.sealWhatIsRead(connection)
     let openings = 0
     for (const [bucket, state] of this.buckets.entries()) {
       for (const leaf of state.keys.leaves) if (isDone(leaf, state)) this.sealLater(bucket, leaf)
@@ -237,17 +244,39 @@ export class OpenBuckets {
     this.report()
   }
 
-  /** Whether the bucket's open leaves are read too often to have more of them. */
+  /**
+   * Whether the bucket is read too often to have open leaves, going by the rest of the day, in which
+   * whoever looks for an account looks, since it was asked last.
+   */
   private async isRead(connection: Connection, bucket: number): Promise<boolean> {
-    for (const { table, openedAt } of this.buckets[bucket].keys.leaves) {
-      const seconds = (performance.now() - openedAt) / 1000
-      const scans = await scansOf(connection, table)
-      if (scans <= 1 + seconds * scansPerSecondMax) continue
-      this.options.logger.debug({ table, scans, seconds }, 'open leaf is read: keys stay in place')
+    const state = this.buckets[bucket]
+    const day = Math.floor(state.keys.newest / dayMilliseconds) * dayMilliseconds
+    const table = restLeafTable(bucket, day)
+    const [scans] = await scansOf(connection, [table])
+    const before = state.rest
+    state.rest = { table, scans, at: performance.now() }
+    if (before?.table !== table || rateSince(before, state.rest) <= scansPerSecondMax) return false
+    this.options.logger.debug({ table, scans }, 'bucket is read: keys stay in place')
+    this.rest(bucket, readRestMs)
+    return true
+  }
+
+  private async sealWhatIsRead(connection: Connection): Promise<void> {
+    const open = [...this.buckets.entries()].flatMap(([bucket, { keys }]) => {
+      return keys.leaves.map((leaf) => ({ bucket, leaf }))
+    })
+    if (open.length === 0) return
+    const tables = open.map(({ leaf }) => leaf.table)
+    const scans = await scansOf(connection, tables)
+    for (const [index, { bucket, leaf }] of open.entries()) {
+      const now = { table: leaf.table, scans: scans[index], at: performance.now() }
+      const rate = leaf.looked === undefined ? 0 : rateSince(leaf.looked, now)
+      leaf.looked = now
+      if (rate <= sealScansPerSecondMax) continue
+      this.options.logger.debug({ table: leaf.table, rate }, 'open leaf is read: sealing it')
+      this.sealLater(bucket, leaf)
       this.rest(bucket, readRestMs)
-      return true
     }
-    return false
   }
 
   private rest(bucket: number, milliseconds: number): void {
@@ -305,16 +334,23 @@ export class OpenBuckets {
     this.spareSets.push(set)
   }
 
-  private measure(): void {
+  /** Once a second; false in between. */
+  private measure(): boolean {
     const now = performance.now()
     const elapsed = now - this.measuredAt
-    if (elapsed < measureMs) return
+    if (elapsed < measureMs) return false
     for (const state of this.buckets) {
       state.rate = (state.rate + (state.rows * 1000) / elapsed) / 2
       state.rows = 0
     }
     this.measuredAt = now
+    return true
   }
+}
+
+/** Scans a second between two looks at a table. */
+function rateSince(before: ScanCount, now: ScanCount): number {
+  return ((now.scans - before.scans) * 1000) / Math.max(1, now.at - before.at)
 }
 
 /** Whether nearly all rows of a leaf have come, or it can take no more without its key. */
