@@ -17,6 +17,7 @@ import {
   ensureLeaves,
   lowestIdAt,
   restLeafTable,
+  analyzeGrownLeaves,
   summarizeLeaves,
   type SkippedLeaf,
 } from './leaves.ts'
@@ -182,5 +183,32 @@ test('rows of a leaf that grows are found by their time without reading all of i
     await summarizeLeaves(connection, new Map())
     const after = await pagesRead()
     assert(after < before / 2, `${before} pages, then ${after}`)
+  })
+})
+
+test('a plan made while a leaf was empty is made anew once the leaf has grown', async () => {
+  const url = await createTestLedger(server)
+  await withConnection(url, async (connection) => {
+    const rest = restLeafTable(0, Math.floor(Date.now() / dayMilliseconds) * dayMilliseconds)
+    await connection.script(`
+      ANALYZE ${rest};
+      SET plan_cache_mode = force_generic_plan;
+      PREPARE one (uuid) AS SELECT sum(amount) FROM ${rest} WHERE account_id = $1`)
+    const plan = async (): Promise<string> => {
+      const sql = `EXPLAIN EXECUTE one ('${crypto.randomUUID()}')`
+      const lines = await connection.query<{ 'QUERY PLAN': string }>(sql)
+      return lines.map((line) => line['QUERY PLAN']).join('\n')
+    }
+    assert.match(await plan(), /Seq Scan/)
+    await connection.execute(
+      `INSERT INTO ${rest} SELECT account_id, id, 1, now()
+       FROM (SELECT gen_random_uuid() AS account_id, uuidv7() AS id
+             FROM generate_series(1, 60000)) rows
+       WHERE satisfies_hash_partition('ledger.transactions'::regclass, 4, 0, account_id)`,
+    )
+    assert.match(await plan(), /Seq Scan/, 'or the test shows nothing')
+    await analyzeGrownLeaves(connection)
+    assert.match(await plan(), /Index/)
+    assert.doesNotMatch(await plan(), /Seq Scan/)
   })
 })

@@ -107,6 +107,29 @@ export async function summarizeLeaves(
   }
 }
 
+/** Pages a leaf has at least before what PostgreSQL knows of it matters. */
+const analyzedPagesMin = 64
+/** Growth since PostgreSQL looked last, past which plans made then are bad ones. */
+const analyzedGrowth = 4
+
+/**
+ * Has PostgreSQL look at leaves that have grown much since it did last. A plan made while a leaf was
+ * empty reads all of it, and sessions that prepared it go on with it until then; autovacuum comes a
+ * minute later, when that may be a million rows. Leaves without a key are left alone: building it
+ * would have to wait.
+ */
+export async function analyzeGrownLeaves(connection: Connection): Promise<void> {
+  const grown = await connection.query<{ leaf: string }>(
+    `SELECT c.oid::regclass::text AS leaf
+     FROM pg_class c
+     WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind = 'r' AND c.relispartition
+       AND pg_relation_size(c.oid) / current_setting('block_size')::int
+         > greatest(${analyzedPagesMin}, ${analyzedGrowth} * c.relpages)
+       AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique)`,
+  )
+  for (const { leaf } of grown) await connection.execute(`ANALYZE ${leaf}`)
+}
+
 /** Table of a bucket's day, qualified. `day` is the day's first millisecond. */
 export function dayTable(bucket: number, day: number): string {
   return `${bucketTable(bucket)}_${isoDay(day).replaceAll('-', '')}`

@@ -1,5 +1,5 @@
 // What must happen now and then beside the flushes: releasing the log, creating the leaves of days
-// to come, summarizing those that grow, and rolling up accounts.
+// to come, having PostgreSQL look at those that grow, and rolling up accounts.
 // In:  the databases, the log.
 // Out: Log.release with what PostgreSQL has on disk; leaves ahead of time; roll-ups (roller.ts).
 // Absent: progress of the flushes; none of this is on their way.
@@ -7,7 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import { durableCheckpoints } from '../ledger/checkpoint.ts'
-import { ensureLeaves, summarizeLeaves } from '../ledger/leaves.ts'
+import { analyzeGrownLeaves, ensureLeaves, summarizeLeaves } from '../ledger/leaves.ts'
 import type { Log } from '../log/log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
@@ -88,6 +88,7 @@ async function keepUp(options: UpkeepOptions, url: string, signal: AbortSignal):
         await summarizeLeaves(connection, summarized)
         summaryDue = Date.now() + summaryIntervalMs
       }
+      await analyzeGrownLeaves(connection)
       await release(options, connection)
       failing = false
     } catch (error) {

@@ -22,9 +22,13 @@ const oncePoints: readonly CrashPoint[] = ['after-claim']
 /** Reached only under a load that opens leaves (crash-open.embedded.test.ts). */
 const openPoints: readonly CrashPoint[] = ['after-leaf-opened', 'before-leaf-sealed']
 
+/** Reached once a bucket has got large (crash-rollups.embedded.test.ts). */
+const rollupPoints: readonly CrashPoint[] = ['after-rollup-armed', 'before-rollup-commit']
+
 /** Trimming is what the embedded log does; Kafka has its retention. */
 function pointsOf(log: LogKind): readonly CrashPoint[] {
-  const everywhere = crashPoints.filter((point) => !openPoints.includes(point))
+  const elsewhere = [...openPoints, ...rollupPoints]
+  const everywhere = crashPoints.filter((point) => !elsewhere.includes(point))
   return everywhere.filter((point) => log === 'embedded' || point !== 'before-trim')
 }
 
