@@ -113,10 +113,10 @@ const analyzedPagesMin = 64
 const analyzedGrowth = 4
 
 /**
- * Has PostgreSQL look at leaves that have grown much since it did last. A plan made while a leaf was
- * empty reads all of it, and sessions that prepared it go on with it until then; autovacuum comes a
- * minute later, when that may be a million rows. Leaves without a key are left alone: building it
- * would have to wait.
+ * Has PostgreSQL look at leaves that have grown much since it did last. A plan made while a leaf
+ * was empty reads all of it, and sessions that prepared it go on with it until then; autovacuum
+ * comes a minute later, when that may be a million rows. Leaves without a key are left alone:
+ * building it would have to wait.
  */
 export async function analyzeGrownLeaves(connection: Connection): Promise<void> {
   const grown = await connection.query<{ leaf: string }>(

@@ -243,7 +243,9 @@ test('it is known how often an open leaf has been read', async () => {
   for (let i = 0; i < 3; i++) await reader.execute(`SELECT count(*) FROM ${leaf} WHERE amount = 1`)
   await reader.close()
   // A session reports what it did when it ends, at the latest.
-  for (let scans = before; scans < before + 3; await delay(20)) {
+  let scans = before
+  while (scans < before + 3) {
+    await delay(20)
     ;[scans] = await scansOf(connection, [leaf])
   }
 })

@@ -245,8 +245,8 @@ export class OpenBuckets {
   }
 
   /**
-   * Whether the bucket is read too often to have open leaves, going by the rest of the day, in which
-   * whoever looks for an account looks, since it was asked last.
+   * Whether the bucket is read too often to have open leaves, going by the rest of the day, in
+   * which whoever looks for an account looks, since it was asked last.
    */
   private async isRead(connection: Connection, bucket: number): Promise<boolean> {
     const state = this.buckets[bucket]
