@@ -54,12 +54,26 @@ const selectCheckpoints = `
 
 const microsecondsTo2000 = 946_684_800_000_000n
 
-/** Shows all rows and conflicts to the visitors, and returns the rest; all as of one instant. */
-export async function readTables(url: string, visitors: Visitors): Promise<Snapshot> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
+/** The tables of a database as of the instant at which it was opened. */
+export class OpenTables {
+  readonly #client: Client
+
+  private constructor(client: Client) {
+    this.#client = client
+  }
+
+  static async open(url: string): Promise<OpenTables> {
+    const client = new Client({ connectionString: url })
+    await client.connect()
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    // The first statement sets the instant.
+    await client.query('SELECT 1')
+    return new OpenTables(client)
+  }
+
+  /** Shows all rows and conflicts to the visitors, and returns the rest. */
+  async read(visitors: Visitors): Promise<Snapshot> {
+    const client = this.#client
     await copyEntries(client, 'ledger.transactions', visitors.row)
     await copyEntries(client, 'ledger.conflicts', visitors.conflict)
     const checkpoints = await client.query<CheckpointRow>(selectCheckpoints)
@@ -77,8 +91,10 @@ export async function readTables(url: string, visitors: Visitors): Promise<Snaps
       quarantine: quarantine.rows,
       contradictions: contradictions.rows,
     }
-  } finally {
-    await client.end()
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end()
   }
 }
 

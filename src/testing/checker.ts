@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { KeyRules } from './checker-keys.ts'
 import {
   countEntries,
-  readTables,
+  OpenTables,
   type CheckpointRow,
   type ContradictionRow,
   type QuarantineRow,
@@ -90,14 +90,29 @@ export class Findings {
 /** Compares the history with the tables as they are now. */
 export async function check(options: CheckOptions): Promise<CheckReport> {
   const findings = new Findings(options.storiesMax ?? 20, options.underway === true)
-  const keys = new KeyRules(options.history, findings, options.ignoreTimes === true)
   const checkpoints: CheckpointRow[] = []
-  for (const url of options.databases) {
-    const snapshot = await readTables(url, keys)
-    checkpoints.push(...snapshot.checkpoints)
-    reportQuarantine(snapshot.quarantine, findings)
-    reportContradictions(snapshot.contradictions, findings)
+  const tables = await Promise.all(options.databases.map((url) => OpenTables.open(url)))
+  try {
+    // Only now: what is sent later is not in the tables as they were opened.
+    const keys = new KeyRules(options.history, findings, options.ignoreTimes === true)
+    for (const each of tables) {
+      const snapshot = await each.read(keys)
+      checkpoints.push(...snapshot.checkpoints)
+      reportQuarantine(snapshot.quarantine, findings)
+      reportContradictions(snapshot.contradictions, findings)
+    }
+    return conclude(options, findings, keys, checkpoints)
+  } finally {
+    await Promise.all(tables.map((each) => each.close()))
   }
+}
+
+function conclude(
+  options: CheckOptions,
+  findings: Findings,
+  keys: KeyRules,
+  checkpoints: readonly CheckpointRow[],
+): CheckReport {
   keys.conclude()
   if (options.logEnds !== undefined) compareEnds(options.logEnds, checkpoints, findings)
   const { counts, violations } = findings
