@@ -1,8 +1,7 @@
-// Protobuf base-128 varints, read from bytes that nobody has checked yet.
-// In:  bytes with their bounds.
+// Protobuf base-128 varints, read from bytes that nobody has checked yet, and written.
+// In:  bytes with their bounds; whole numbers.
 // Out: where the varint ends, and its value.
-// Absent: writing (no canonical length here needs more than one byte), 64-bit exactness,
-//         exceptions.
+// Absent: 64-bit exactness, exceptions.
 
 /** Longest varint protobuf permits, in bytes. Shorter values may be padded up to it. */
 const varintBytesMax = 10

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { LedgerError } from '../errors.ts'
 import type { Offset } from '../log/log.ts'
+import { postgresEpochMs } from './moment.ts'
 import type { Connection } from '../postgres/connection.ts'
 import { sqlState } from '../postgres/retry.ts'
 import { partitionCount } from '../record/layout.ts'
@@ -27,7 +28,7 @@ export interface Claim {
 
 /** An instant as microseconds since 2000-01-01 UTC, which is how PostgreSQL keeps it. */
 export function sinceEpoch(expression: string): string {
-  return `((extract(epoch FROM ${expression}) - 946684800) * 1000000)::bigint`
+  return `((extract(epoch FROM ${expression}) - ${postgresEpochMs / 1000}) * 1000000)::bigint`
 }
 
 const columns =

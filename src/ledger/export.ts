@@ -22,9 +22,6 @@ import { uuidLiteral, type ReadDatabases } from './read-databases.ts'
  */
 export const exportRow = { bytes: 46, id: 6, amount: 26, createdAt: 38 } as const
 
-/** From 1970 to 2000, in milliseconds. */
-export const postgresEpochMs = 946_684_800_000
-
 export interface ExportOptions {
   accountId: Uint8Array
   order: 'asc' | 'desc'

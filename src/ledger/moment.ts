@@ -8,8 +8,9 @@ import { timestampMax, timestampMin } from '../limits.ts'
 /** Microseconds since 2000-01-01 UTC; -Infinity before anything. */
 export type Moment = number
 
-const epochMs = Date.UTC(2000, 0, 1)
-const momentMin = (timestampMin - epochMs) * 1000
+/** Where PostgreSQL begins to count, in milliseconds since 1970 UTC. */
+export const postgresEpochMs = Date.UTC(2000, 0, 1)
+const momentMin = (timestampMin - postgresEpochMs) * 1000
 /** Somewhat later than any timestamp, since records follow each other by a microsecond. */
 const momentMax = 9e18
 
@@ -21,7 +22,7 @@ export function isMoment(value: number): boolean {
 export function momentText(moment: Moment): string {
   const milliseconds = Math.floor(moment / 1000)
   const micros = moment - milliseconds * 1000
-  const text = new Date(Math.min(timestampMax, epochMs + milliseconds)).toISOString()
+  const text = new Date(Math.min(timestampMax, postgresEpochMs + milliseconds)).toISOString()
   return `${text.slice(0, -1).replace(/^\+0*/, '')}${String(micros).padStart(3, '0')}Z`
 }
 

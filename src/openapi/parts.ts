@@ -3,6 +3,8 @@
 // Out: schemas, parameters and replies, as OpenAPI 3.1 writes them.
 // Absent: endpoints.
 
+import { requestItemsMax } from '../limits.ts'
+
 export type Schema = Readonly<Record<string, unknown>>
 
 export const uuid: Schema = { type: 'string', format: 'uuid' }
@@ -96,6 +98,24 @@ export function pageOf(description: string, schema: Schema): Schema {
 export const pageCursors = {
   next_cursor: { type: ['string', 'null'], description: 'null on the last page.' },
   prev_cursor: { type: ['string', 'null'], description: 'null on the first page.' },
+}
+
+/** The items of a request, in either encoding. */
+export const batchBody = {
+  required: true,
+  content: {
+    'application/json': {
+      schema: {
+        type: 'array',
+        minItems: 1,
+        maxItems: requestItemsMax,
+        items: reference('Transaction'),
+      },
+    },
+    'application/x-protobuf': {
+      schema: { type: 'string', format: 'binary', description: 'ledger.v1.TransactionBatch' },
+    },
+  },
 }
 
 /** What every path may answer. */

@@ -5,6 +5,7 @@
 
 import { requestItemsMax } from '../limits.ts'
 import {
+  batchBody,
   everywhere,
   int64Text,
   json,
@@ -108,22 +109,7 @@ const outcomes = {
     'A receipt holds no items, so they are sent again: the same, in the same order, in JSON or ' +
     'protobuf. Nothing is taken of them. Other items are refused.',
   parameters: [receipt, wait],
-  requestBody: {
-    required: true,
-    content: {
-      'application/json': {
-        schema: {
-          type: 'array',
-          minItems: 1,
-          maxItems: requestItemsMax,
-          items: reference('Transaction'),
-        },
-      },
-      'application/x-protobuf': {
-        schema: { type: 'string', format: 'binary', description: 'ledger.v1.TransactionBatch' },
-      },
-    },
-  },
+  requestBody: batchBody,
   responses: {
     '200': json('How far it is; with outcomes, if it is persisted.', reference('Outcomes')),
     ...refusals,

@@ -5,7 +5,16 @@
 
 import { requestItemsMax } from '../limits.ts'
 import { wait } from './receipts.ts'
-import { everywhere, int64Text, json, reference, refusal, retryAfter, uuid } from './parts.ts'
+import {
+  batchBody,
+  everywhere,
+  int64Text,
+  json,
+  reference,
+  refusal,
+  retryAfter,
+  uuid,
+} from './parts.ts'
 
 export const transactionSchemas = {
   Transaction: {
@@ -68,22 +77,7 @@ const batches = {
     'With `wait`, answers 201 with the outcome of each item as soon as all are persisted, and ' +
     '202 when the time is over: ask again with the receipt.',
   parameters: [wait, balanced],
-  requestBody: {
-    required: true,
-    content: {
-      'application/json': {
-        schema: {
-          type: 'array',
-          minItems: 1,
-          maxItems: requestItemsMax,
-          items: reference('Transaction'),
-        },
-      },
-      'application/x-protobuf': {
-        schema: { type: 'string', format: 'binary', description: 'ledger.v1.TransactionBatch' },
-      },
-    },
-  },
+  requestBody: batchBody,
   responses: {
     '201': json('Persisted.', reference('Settled')),
     '202': json('Durable.', reference('Accepted')),

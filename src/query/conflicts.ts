@@ -7,13 +7,10 @@ import { parseUuid } from '../bytes/uuid.ts'
 import type { HttpReply, HttpRequest, Route } from '../http/http.ts'
 import { conflictsPage, isConflictKey, type Conflict } from '../ledger/conflicts.ts'
 import type { ReadDatabases } from '../ledger/read-databases.ts'
-import { cursorOf, encodeCursor } from './cursor.ts'
-import { momentOf } from './moment.ts'
-import { conditionalHeaders, neighboursOf, pageReply } from './page.ts'
-import { answered, checkParameters, choiceOf, Refusal, wholeNumberOf } from './request.ts'
-
-const limitDefault = 100
-const limitMax = 1000
+import { cursorOf } from './cursor.ts'
+import { conditionalHeaders, limitOf, cursorsBeside, pageReply } from './page.ts'
+import { answered, checkParameters, choiceOf, Refusal } from './request.ts'
+import { timesOf } from './span.ts'
 
 export function conflictRoutes(databases: ReadDatabases): Route[] {
   return [
@@ -35,36 +32,26 @@ const known = ['account_id', 'from', 'to', 'order', 'limit', 'cursor'] as const
 async function conflicts(databases: ReadDatabases, request: HttpRequest): Promise<HttpReply> {
   checkParameters(request, known)
   const accountId = accountFilterOf(request)
-  const [from, to] = [momentOf(request, 'from'), momentOf(request, 'to')]
-  if (from !== undefined && to !== undefined && to < from) {
-    throw new Refusal('to', `no time before from, ${from}`, to)
-  }
+  const times = timesOf(request)
   const order = choiceOf(request, 'order', ['asc', 'desc'], 'desc')
-  const limit = wholeNumberOf(request, 'limit', limitDefault, limitMax)
+  const limit = limitOf(request)
   const account = request.query.get('account_id')?.toLowerCase() ?? ''
-  const listing = ['conflicts', account, order, from ?? '', to ?? ''].join(' ')
+  const listing = ['conflicts', account, order, times.from ?? '', times.to ?? ''].join(' ')
   const cursor = cursorOf(request, listing, (bytes) => isConflictKey(textOf(bytes)))
   const isBackward = cursor?.isBackward ?? false
   const found = await conflictsPage(databases, {
     ...(accountId ? { accountId } : {}),
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
+    ...times,
     isAscending: (order === 'asc') !== isBackward,
     ...(cursor ? { past: textOf(cursor.position) } : {}),
     limit: limit + 1,
   })
-  const { hasNext, hasPrevious } = neighboursOf(cursor, found.length > limit)
   const page = found.slice(0, limit)
   if (isBackward) page.reverse()
-  const cursorAt = (one: Conflict | undefined, leadsBack: boolean): string | undefined =>
-    one && encodeCursor(listing, { position: Buffer.from(one.key), isBackward: leadsBack })
   return pageReply(
     request,
     { conflicts: page.map(shown) },
-    {
-      next: hasNext ? cursorAt(page.at(-1), false) : undefined,
-      previous: hasPrevious ? cursorAt(page.at(0), true) : undefined,
-    },
+    cursorsBeside(listing, cursor, found.length > limit, page, ({ key }) => Buffer.from(key)),
   )
 }
 

@@ -10,8 +10,8 @@ import { problem } from '../http/problem.ts'
 import { accountEntries, accountEntry, hasEntries, type AccountEntry } from '../ledger/entries.ts'
 import type { ReadDatabases } from '../ledger/read-databases.ts'
 import { uuidBytes } from '../record/layout.ts'
-import { cursorOf, encodeCursor } from './cursor.ts'
-import { conditionalHeaders, neighboursOf, pageReply, revalidated } from './page.ts'
+import { cursorOf } from './cursor.ts'
+import { conditionalHeaders, limitOf, cursorsBeside, pageReply, revalidated } from './page.ts'
 import {
   accountOf,
   answered,
@@ -19,12 +19,8 @@ import {
   choiceOf,
   entryIdOf,
   noSuchAccount,
-  wholeNumberOf,
 } from './request.ts'
 import { idSpanOf } from './span.ts'
-
-const limitDefault = 100
-const limitMax = 1000
 
 export function entryRoutes(databases: ReadDatabases): Route[] {
   return [
@@ -50,7 +46,7 @@ async function transactions(databases: ReadDatabases, request: HttpRequest): Pro
   const { text, bytes: accountId } = accountOf(request)
   checkParameters(request, known)
   const order = choiceOf(request, 'order', ['asc', 'desc'], 'desc')
-  const limit = wholeNumberOf(request, 'limit', limitDefault, limitMax)
+  const limit = limitOf(request)
   const withBalance = choiceOf(request, 'running_balance', ['true', 'false'], 'false') === 'true'
   const span = idSpanOf(request)
   const bounds = [span.from, span.to].map((id) => (id === undefined ? '' : formatUuid(id)))
@@ -63,18 +59,10 @@ async function transactions(databases: ReadDatabases, request: HttpRequest): Pro
     const isFiltered = span.from !== undefined || span.to !== undefined
     if (!isFiltered || !(await hasEntries(databases, accountId))) return noSuchAccount(text)
   }
-  const { hasNext, hasPrevious } = neighboursOf(cursor, hasMore)
-  const cursorAt = (entry: AccountEntry | undefined, isBackward: boolean): string | undefined => {
-    const position = entry && parseUuid(entry.id)
-    return position && encodeCursor(listing, { position, isBackward })
-  }
   return pageReply(
     request,
     { transactions: entries.map((entry) => shown(text, entry)) },
-    {
-      next: hasNext ? cursorAt(entries.at(-1), false) : undefined,
-      previous: hasPrevious ? cursorAt(entries.at(0), true) : undefined,
-    },
+    cursorsBeside(listing, cursor, hasMore, entries, ({ id }) => parseUuid(id)),
   )
 }
 

@@ -16,7 +16,8 @@ import {
   Struct,
   TimestampMicrosecond,
 } from 'apache-arrow'
-import { exportRow, postgresEpochMs } from '../ledger/export.ts'
+import { exportRow } from '../ledger/export.ts'
+import { postgresEpochMs } from '../ledger/moment.ts'
 import { uuidBytes } from '../record/layout.ts'
 import type { RowEncoder } from './export-text.ts'
 

@@ -4,7 +4,8 @@
 // Absent: strings for a row, quoting: nothing in a row needs it.
 
 import { writeAscii, writeInt64, writePadded, writeUuid } from '../bytes/text.ts'
-import { exportRow, postgresEpochMs } from '../ledger/export.ts'
+import { exportRow } from '../ledger/export.ts'
+import { postgresEpochMs } from '../ledger/moment.ts'
 import { streamPieceBytes } from '../limits.ts'
 
 /** Turns rows into what is sent. What a call returns is gone with the next call. */

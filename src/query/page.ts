@@ -5,6 +5,16 @@
 
 import { createHash } from 'node:crypto'
 import type { HttpReply, HttpRequest } from '../http/http.ts'
+import { encodeCursor } from './cursor.ts'
+import { wholeNumberOf } from './request.ts'
+
+const limitDefault = 100
+const limitMax = 1000
+
+/** How many items a page has at most. */
+export function limitOf(request: HttpRequest): number {
+  return wholeNumberOf(request, 'limit', limitDefault, limitMax)
+}
 
 /** Of requests; to be named in Route.headers. */
 export const conditionalHeaders = ['if-none-match'] as const
@@ -58,8 +68,27 @@ function linkTo({ path, query }: HttpRequest, relation: string, cursor: string |
   return `<${path}${search}>; rel="${relation}"`
 }
 
+/** The cursors of the pages beside this one. */
+export function cursorsBeside<Item>(
+  listing: string,
+  asked: { isBackward: boolean } | undefined,
+  hasMore: boolean,
+  page: readonly Item[],
+  positionOf: (item: Item) => Uint8Array | undefined,
+): Neighbours {
+  const { hasNext, hasPrevious } = neighboursOf(asked, hasMore)
+  const cursorAt = (item: Item | undefined, isBackward: boolean): string | undefined => {
+    const position = item && positionOf(item)
+    return position && encodeCursor(listing, { position, isBackward })
+  }
+  return {
+    next: hasNext ? cursorAt(page.at(-1), false) : undefined,
+    previous: hasPrevious ? cursorAt(page.at(0), true) : undefined,
+  }
+}
+
 /** What a page that was read with one row more than asked for says of its neighbours. */
-export function neighboursOf(
+function neighboursOf(
   asked: { isBackward: boolean } | undefined,
   hasMore: boolean,
 ): { hasNext: boolean; hasPrevious: boolean } {

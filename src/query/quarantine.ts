@@ -16,12 +16,10 @@ import {
 } from '../ledger/quarantine.ts'
 import type { ReadDatabases } from '../ledger/read-databases.ts'
 import { partitionCount } from '../record/layout.ts'
-import { cursorOf, encodeCursor } from './cursor.ts'
-import { conditionalHeaders, neighboursOf, pageReply, revalidated } from './page.ts'
-import { answered, checkParameters, Refusal, wholeNumberOf } from './request.ts'
+import { cursorOf } from './cursor.ts'
+import { conditionalHeaders, limitOf, cursorsBeside, pageReply, revalidated } from './page.ts'
+import { answered, checkParameters, Refusal } from './request.ts'
 
-const limitDefault = 100
-const limitMax = 1000
 const listing = 'quarantine'
 const bytesType = 'application/octet-stream'
 
@@ -54,23 +52,17 @@ export function quarantineRoutes(databases: ReadDatabases): Route[] {
 
 async function list(databases: ReadDatabases, request: HttpRequest): Promise<HttpReply> {
   checkParameters(request, ['limit', 'cursor'])
-  const limit = wholeNumberOf(request, 'limit', limitDefault, limitMax)
+  const limit = limitOf(request)
   const cursor = cursorOf(request, listing, (position) => positionIn(position) !== undefined)
   const isBackward = cursor?.isBackward ?? false
   const past = cursor && positionIn(cursor.position)
   const found = await quarantinePage(databases, limit + 1, !isBackward, past)
-  const { hasNext, hasPrevious } = neighboursOf(cursor, found.length > limit)
   const page = found.slice(0, limit)
   if (isBackward) page.reverse()
-  const cursorAt = (one: QuarantinedRecord | undefined, leadsBack: boolean): string | undefined =>
-    one && encodeCursor(listing, { position: Buffer.from(one.key), isBackward: leadsBack })
   return pageReply(
     request,
     { records: page.map(shown) },
-    {
-      next: hasNext ? cursorAt(page.at(-1), false) : undefined,
-      previous: hasPrevious ? cursorAt(page.at(0), true) : undefined,
-    },
+    cursorsBeside(listing, cursor, found.length > limit, page, ({ key }) => Buffer.from(key)),
   )
 }
 

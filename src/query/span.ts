@@ -20,11 +20,17 @@ export interface IdSpan {
   to?: Uint8Array
 }
 
-export function idSpanOf(request: HttpRequest): IdSpan {
+/** Both ends as they were asked for; neither has to be. */
+export function timesOf(request: HttpRequest): { from?: string; to?: string } {
   const [from, to] = [momentOf(request, 'from'), momentOf(request, 'to')]
   if (from !== undefined && to !== undefined && to < from) {
     throw new Refusal('to', `no time before from, ${from}`, to)
   }
+  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+}
+
+export function idSpanOf(request: HttpRequest): IdSpan {
+  const { from, to } = timesOf(request)
   return {
     ...(from === undefined ? {} : { from: lowestIdAt(from) }),
     ...(to === undefined ? {} : { to: lowestIdAt(to) }),

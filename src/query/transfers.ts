@@ -10,11 +10,8 @@ import type { ReadDatabases } from '../ledger/read-databases.ts'
 import { entriesOfId } from '../ledger/transfers.ts'
 import { uuidBytes } from '../record/layout.ts'
 import { cursorOf, encodeCursor } from './cursor.ts'
-import { conditionalHeaders, pageReply } from './page.ts'
-import { answered, checkParameters, entryIdOf, Refusal, wholeNumberOf } from './request.ts'
-
-const limitDefault = 100
-const limitMax = 1000
+import { conditionalHeaders, limitOf, pageReply } from './page.ts'
+import { answered, checkParameters, entryIdOf, Refusal } from './request.ts'
 
 export function transferRoutes(databases: ReadDatabases): Route[] {
   return [
@@ -30,7 +27,7 @@ export function transferRoutes(databases: ReadDatabases): Route[] {
 async function transfer(databases: ReadDatabases, request: HttpRequest): Promise<HttpReply> {
   const { text, bytes } = entryIdOf(request)
   checkParameters(request, ['limit', 'cursor'])
-  const limit = wholeNumberOf(request, 'limit', limitDefault, limitMax)
+  const limit = limitOf(request)
   const listing = `id ${text}`
   const cursor = cursorOf(request, listing, ({ length }) => length === uuidBytes)
   if (cursor?.isBackward) {

@@ -24,7 +24,7 @@
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { varintEnd, varintValue } from '../bytes/varint.ts'
+import { varintEnd, varintValue, writeVarint } from '../bytes/varint.ts'
 import type { Offset } from '../log/log.ts'
 import { partitionCount } from '../record/layout.ts'
 
@@ -187,14 +187,4 @@ function readNumbers(receipt: Uint8Array): Omit<Receipt, 'digest' | 'isOf'> | un
     count,
     records: new Map(partitions.map((p, i) => [p, { offset: offsets[i], time: times[i] }])),
   }
-}
-
-/** Returns where the varint ends. Offsets pass 2^32, so this divides where others shift. */
-function writeVarint(target: Uint8Array, at: number, value: number): number {
-  while (value >= 0x80) {
-    target[at++] = (value % 0x80) | 0x80
-    value = Math.floor(value / 0x80)
-  }
-  target[at++] = value
-  return at
 }

@@ -3,6 +3,8 @@
 // Out: microseconds since 2000-01-01 UTC, as PostgreSQL keeps them.
 // Absent: state.
 
+import { postgresEpochMs } from '../ledger/moment.ts'
+
 /*
  * Clocks repeat milliseconds and go back, and several processes write to one partition. So each
  * record is a microsecond at least after the one before it: rows of a partition come in the order
@@ -10,8 +12,6 @@
  * on that. The last one is kept beside the offset in ledger.checkpoints, so a replay finds the same
  * times.
  */
-
-const postgresEpochMs = Date.UTC(2000, 0, 1)
 
 /**
  * @param previous -Infinity before the first record

@@ -42,62 +42,76 @@ export async function runUpkeep(options: UpkeepOptions, signal: AbortSignal): Pr
 }
 
 /** On a connection of its own: a roll-up may take long, and the log waits to be released. */
-async function keepRolledUp(
+function keepRolledUp(
   { logger, lagSeconds }: UpkeepOptions,
   url: string,
   signal: AbortSignal,
 ): Promise<void> {
   const isBehind = (): boolean => lagSeconds() > rollLagSecondsMax
   const roller = new Roller({ logger, isBehind, restPerWork: 2, signal })
-  let connection: Connection | undefined
-  let failing = false
-  while (!signal.aborted) {
-    try {
-      connection ??= await connect(url, {
-        applicationName: 'ledger roll-up',
-        answerSeconds: rollAnswerSeconds,
-        signal,
-      })
-      await roller.turn(connection)
-      failing = false
-    } catch (error) {
-      if (!failing) logger.warn({ reason: messageOf(error) }, 'roll-up failed, retrying')
-      failing = true
-      await connection?.close().catch(() => undefined)
-      connection = undefined
-    }
-    await delay(rollIntervalMs, undefined, { signal }).catch(() => undefined)
+  const duty = {
+    name: 'roll-up',
+    answerSeconds: rollAnswerSeconds,
+    intervalMs: rollIntervalMs,
+    turn: (connection: Connection) => roller.turn(connection),
   }
-  await connection?.close().catch(() => undefined)
+  return repeat(duty, url, logger, signal)
 }
 
-async function keepUp(options: UpkeepOptions, url: string, signal: AbortSignal): Promise<void> {
-  let connection: Connection | undefined
+function keepUp(options: UpkeepOptions, url: string, signal: AbortSignal): Promise<void> {
   let leavesDue = 0
   let summaryDue = 0
   const summarized = new Map<string, string>()
+  const turn = async (connection: Connection): Promise<void> => {
+    if (Date.now() >= leavesDue) {
+      await ensureLeaves(connection, options.logger)
+      leavesDue = Date.now() + leavesIntervalMs
+    }
+    if (Date.now() >= summaryDue) {
+      await summarizeLeaves(connection, summarized)
+      summaryDue = Date.now() + summaryIntervalMs
+    }
+    await analyzeGrownLeaves(connection)
+    await release(options, connection)
+  }
+  return repeat(
+    { name: 'upkeep', intervalMs: releaseIntervalMs, turn },
+    url,
+    options.logger,
+    signal,
+  )
+}
+
+interface Duty {
+  name: string
+  /** How long PostgreSQL may take to answer, where that is not as elsewhere. */
+  answerSeconds?: number
+  intervalMs: number
+  turn: (connection: Connection) => Promise<unknown>
+}
+
+/** Takes turn after turn, on another connection after one that failed. */
+async function repeat(
+  { name, answerSeconds, intervalMs, turn }: Duty,
+  url: string,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const limits = answerSeconds === undefined ? {} : { answerSeconds }
+  let connection: Connection | undefined
   let failing = false
   while (!signal.aborted) {
     try {
-      connection ??= await connect(url, { applicationName: 'ledger upkeep', signal })
-      if (Date.now() >= leavesDue) {
-        await ensureLeaves(connection, options.logger)
-        leavesDue = Date.now() + leavesIntervalMs
-      }
-      if (Date.now() >= summaryDue) {
-        await summarizeLeaves(connection, summarized)
-        summaryDue = Date.now() + summaryIntervalMs
-      }
-      await analyzeGrownLeaves(connection)
-      await release(options, connection)
+      connection ??= await connect(url, { applicationName: `ledger ${name}`, ...limits, signal })
+      await turn(connection)
       failing = false
     } catch (error) {
-      if (!failing) options.logger.warn({ reason: messageOf(error) }, 'upkeep failed, retrying')
+      if (!failing) logger.warn({ reason: messageOf(error) }, `${name} failed, retrying`)
       failing = true
       await connection?.close().catch(() => undefined)
       connection = undefined
     }
-    await delay(releaseIntervalMs, undefined, { signal }).catch(() => undefined)
+    await delay(intervalMs, undefined, { signal }).catch(() => undefined)
   }
   await connection?.close().catch(() => undefined)
 }
