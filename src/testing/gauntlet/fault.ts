@@ -6,6 +6,7 @@
 import type { History } from '../history.ts'
 import type { TestPostgres } from '../postgres.ts'
 import type { Program } from '../program.ts'
+import type { Proxy } from '../proxy/proxy.ts'
 import type { Random } from '../random.ts'
 
 export type LogKind = 'embedded' | 'kafka'
@@ -91,42 +92,6 @@ export interface Member {
   ready(timeoutMs?: number): Promise<void>
 }
 
-/**
- * A TCP proxy in front of one server. What it does to connections holds for those that are open and
- * those to come, until `heal`.
- */
-export interface Link {
-  /** Such as `clients → ingress 1`. */
-  readonly name: string
-  /** Where to connect instead of to the server; stays the same. */
-  readonly host: string
-  readonly port: number
-  /** The server behind it, which may come back at another port. */
-  retarget(port: number): void
-  /** Ends every open connection with RST, or with FIN. */
-  cut(how: 'reset' | 'end'): void
-  /** New connections are refused until healed, and open ones cut. */
-  refuse(): void
-  /** Everything is late by so much. */
-  delay(ms: number): void
-  /** Passes so many bytes a second each way. */
-  throttle(bytesPerSecond: number): void
-  /** Passes nothing in one direction, and takes it all the same. */
-  swallow(direction: 'to-server' | 'to-client'): void
-  /** The next chunk of each connection is passed by half, then the connection is reset. */
-  halve(direction: 'to-server' | 'to-client'): void
-  /**
-   * Of PostgreSQL only: passes each COMMIT until healed, swallows its reply and resets the
-   * connection.
-   */
-  dropCommitReplies(): void
-  /** How many replies of COMMIT were dropped so far. */
-  readonly commitRepliesDropped: number
-  /** Passes everything again. What is stuck is passed, or its connection is reset. */
-  heal(): void
-  close(): Promise<void>
-}
-
 /** The brokers, as far as faults and the scene know them (cluster.ts starts them). */
 export interface Brokers {
   readonly count: number
@@ -135,7 +100,7 @@ export interface Brokers {
   /** Addresses through `links`, for the program. */
   readonly proxied: string
   /** In front of each broker, for the program. */
-  readonly links: readonly Link[]
+  readonly links: readonly Proxy[]
   pid(broker: number): number
   freeze(broker: number): void
   thaw(broker: number): void
@@ -173,8 +138,8 @@ export interface Scene {
   readonly databaseUrl: string
   readonly links: {
     /** In front of each member that takes requests; in the order of `members`. */
-    readonly clients: readonly Link[]
-    readonly database: Link
+    readonly clients: readonly Proxy[]
+    readonly database: Proxy
   }
   /** On Kafka only. */
   readonly brokers?: Brokers
