@@ -102,6 +102,8 @@ export interface Brokers {
   readonly proxied: string
   /** In front of each broker, for the program. */
   readonly links: readonly Proxy[]
+  /** In front of each broker, for the other brokers. */
+  readonly fellowLinks: readonly Proxy[]
   pid(broker: number): number
   freeze(broker: number): void
   thaw(broker: number): void
