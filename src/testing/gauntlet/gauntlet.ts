@@ -4,7 +4,6 @@
 // Absent: argv.
 
 import { allFaults, allTrials } from './catalogue.ts'
-import { startBrokers } from './brokers.ts'
 import type { LogKind } from './fault.ts'
 import type { GauntletOptions } from './options.ts'
 import { writeReport } from './report.ts'
@@ -24,9 +23,7 @@ export async function gauntlet(options: GauntletOptions): Promise<boolean> {
 }
 
 async function runOne(options: GauntletOptions, log: LogKind): Promise<RunResult | undefined> {
-  const faults = allFaults.filter(
-    ({ name, logs }) => logs.includes(log) && isWanted(options, name),
-  )
+  const faults = allFaults.filter(({ name, logs }) => logs.includes(log) && isWanted(options, name))
   if (faults.length === 0) return undefined
   const { seed, itemsPerSecond } = options
   const minutes = options.minutes / options.logs.length
@@ -35,7 +32,7 @@ async function runOne(options: GauntletOptions, log: LogKind): Promise<RunResult
   console.log(`seed ${seed}, ${minutes} minutes on the ${log} log, up to ${steps} steps:`)
   if (!options.quiet) for (const line of scheduleLines(schedule).slice(0, 40)) console.log(line)
   const print = printer(options)
-  return runGauntlet({ schedule, faults, itemsPerSecond, startBrokers, print })
+  return runGauntlet({ schedule, faults, itemsPerSecond, print })
 }
 
 async function trialsOn(options: GauntletOptions, log: LogKind): Promise<TrialResult[]> {
@@ -44,7 +41,7 @@ async function trialsOn(options: GauntletOptions, log: LogKind): Promise<TrialRe
     if (!options.trials || !trial.logs.includes(log) || !isWanted(options, trial.name)) continue
     const { seed, itemsPerSecond } = options
     const print = printer(options)
-    results.push(await runTrial({ trial, log, seed, itemsPerSecond, startBrokers, print }))
+    results.push(await runTrial({ trial, log, seed, itemsPerSecond, print }))
   }
   return results
 }

@@ -16,7 +16,7 @@ export interface GauntletOptions {
   itemsPerSecond: number
   /** Whether trials follow. */
   trials: boolean
-  out: string | undefined
+  out: string
   /** Print every fault as it strikes. */
   quiet: boolean
 }

@@ -15,6 +15,7 @@ import { startTestPostgres, type TestPostgres } from '../postgres.ts'
 import type { Launch } from '../program.ts'
 import { Proxy } from '../proxy/proxy.ts'
 import { Random } from '../random.ts'
+import { startBrokers } from './cluster.ts'
 import type { Brokers, Clock, LogKind, MemberRole, Scene, SceneDemands } from './fault.ts'
 import { Injected } from './injected.ts'
 import { LiveMember } from './member.ts'
@@ -25,8 +26,6 @@ export interface SceneOptions {
   seed: number
   timeline: Timeline
   demands?: SceneDemands
-  /** Starts the brokers; on Kafka only. */
-  startBrokers?: (demands: SceneDemands) => Promise<Brokers>
   /** How the program is started, where its clock can be moved. */
   launch?: Launch
   clock?: Clock
@@ -78,10 +77,13 @@ export class LiveScene implements Scene {
     const { demands = {} } = options
     const [postgres, brokers] = await Promise.all([
       startTestPostgres({ settings }),
-      options.log === 'kafka' ? options.startBrokers?.(demands) : undefined,
+      options.log === 'kafka' ? startBrokers(demands.brokerProperties) : undefined,
     ])
     const databaseUrl = await postgres.createDatabase('ledger')
-    const database = await Proxy.start({ port: Number(new URL(databaseUrl).port), isPostgres: true })
+    const database = await Proxy.start({
+      port: Number(new URL(databaseUrl).port),
+      isPostgres: true,
+    })
     const scene = new LiveScene(options, { postgres, brokers, databaseUrl, database })
     await scene.#startMembers()
     return scene

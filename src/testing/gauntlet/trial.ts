@@ -5,7 +5,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Random } from '../random.ts'
-import type { Brokers, LogKind, SceneDemands, Trial } from './fault.ts'
+import type { LogKind, Trial } from './fault.ts'
 import { startSteadyLoad } from './load.ts'
 import { LiveScene } from './scene.ts'
 import { settle } from './settle.ts'
@@ -19,7 +19,6 @@ export interface TrialOptions {
   log: LogKind
   seed: number
   itemsPerSecond: number
-  startBrokers: (demands: SceneDemands) => Promise<Brokers>
   print: (line: string) => void
 }
 
@@ -33,14 +32,14 @@ export interface TrialResult {
 }
 
 export async function runTrial(options: TrialOptions): Promise<TrialResult> {
-  const { trial, log, seed, startBrokers, print } = options
+  const { trial, log, seed, print } = options
   const timeline = new Timeline(print)
   const result = { trial, log, timeline }
   const left = await trial.unavailable?.()
   if (left !== undefined) return { ...result, left, breaches: [] }
   timeline.note(`trial ${trial.name}: ${trial.what}`)
   const demands = trial.scene ?? {}
-  const scene = await LiveScene.open({ log, seed, timeline, demands, startBrokers })
+  const scene = await LiveScene.open({ log, seed, timeline, demands })
   try {
     const breaches = await under(scene, options)
     for (const breach of breaches) timeline.note(`BREACH ${breach}`)

@@ -15,6 +15,7 @@ import type { Fault, Heal, LogKind, Scene } from '../fault.ts'
 
 const everywhere: readonly LogKind[] = ['embedded', 'kafka']
 const crowd = 12
+const abortEveryMs = 100
 
 /** The bytes of a request, as somebody writes them who will not wait for the end. */
 function requestBytes(scene: Scene, batch: SentBatch): Buffer {
@@ -57,7 +58,10 @@ const clientAbort: Fault = {
   inject: (scene, random) => {
     const over = new AbortController()
     const work = Array.from({ length: crowd }, async () => {
-      while (!over.signal.aborted) await abort(scene, random)
+      while (!over.signal.aborted) {
+        await abort(scene, random)
+        await delay(abortEveryMs)
+      }
     })
     return Promise.resolve(async () => {
       over.abort()
@@ -153,9 +157,7 @@ const clientConflict: Fault = {
 function isWithoutRepeats({ history }: Scene, batch: SentBatch): boolean {
   const keys = new Set<string>()
   for (let i = batch.first; i < batch.first + batch.count; i++) {
-    keys.add(
-      Buffer.concat([history.idOf(i), history.accountOf(i)]).toString('latin1'),
-    )
+    keys.add(Buffer.concat([history.idOf(i), history.accountOf(i)]).toString('latin1'))
   }
   return keys.size === batch.count
 }
