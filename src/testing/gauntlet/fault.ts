@@ -3,6 +3,7 @@
 // Out: types: faults that heal, trials that end in a halt, and the scene both act on.
 // Absent: any fault; the scene itself (scene.ts).
 
+import type { Generator } from '../generate.ts'
 import type { History } from '../history.ts'
 import type { TestPostgres } from '../postgres.ts'
 import type { Program } from '../program.ts'
@@ -149,6 +150,8 @@ export interface Scene {
   readonly clock?: Clock
   readonly injected: InjectedRecords
   readonly history: History
+  /** Makes batches of the load's own shape. */
+  readonly generator: Generator
   /** Base URLs for requests of a fault's own, as the clients use them: through the proxies. */
   targets(): readonly string[]
   /** A line in the timeline. */
