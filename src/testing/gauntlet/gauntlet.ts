@@ -24,9 +24,7 @@ export async function gauntlet(options: GauntletOptions): Promise<boolean> {
 }
 
 async function runOne(options: GauntletOptions, log: LogKind): Promise<RunResult | undefined> {
-  const faults = allFaults.filter(
-    ({ name, logs }) => logs.includes(log) && isWanted(options, name),
-  )
+  const faults = allFaults.filter(({ name, logs }) => logs.includes(log) && isWanted(options, name))
   if (faults.length === 0) return undefined
   const { seed, itemsPerSecond } = options
   const minutes = options.minutes / options.logs.length

@@ -94,7 +94,9 @@ export class Probe {
       const count = found?.count ?? 0
       if (count === partitionCount) return
       if (Date.now() > deadline) {
-        throw new Error(`Of ${partitionCount} partitions, ${count} persisted what was acknowledged.`)
+        throw new Error(
+          `Of ${partitionCount} partitions, ${count} persisted what was acknowledged.`,
+        )
       }
       await delay(lookMs)
     }

@@ -77,11 +77,17 @@ export class LiveScene implements Scene {
   static async open(options: SceneOptions): Promise<LiveScene> {
     const { demands = {} } = options
     const [postgres, brokers] = await Promise.all([
-      startTestPostgres({ settings }),
+      startTestPostgres({
+        settings,
+        ...(demands.postgresDirectory !== undefined && { parent: demands.postgresDirectory }),
+      }),
       options.log === 'kafka' ? options.startBrokers?.(demands) : undefined,
     ])
     const databaseUrl = await postgres.createDatabase('ledger')
-    const database = await Proxy.start({ port: Number(new URL(databaseUrl).port), isPostgres: true })
+    const database = await Proxy.start({
+      port: Number(new URL(databaseUrl).port),
+      isPostgres: true,
+    })
     const scene = new LiveScene(options, { postgres, brokers, databaseUrl, database })
     await scene.#startMembers()
     return scene

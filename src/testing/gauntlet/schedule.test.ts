@@ -10,15 +10,12 @@ const options: ScheduleOptions = { seed: 7, minutes: 3, log: 'kafka', faults }
 
 test('one seed gives one schedule', () => {
   assert.deepEqual(makeSchedule(options), makeSchedule(options))
-  assert.deepEqual(
-    scheduleLines(makeSchedule(options)).slice(0, 4),
-    [
-      'round 1 of 1',
-      'LINE1',
-      'LINE2',
-      'LINE3',
-    ],
-  )
+  assert.deepEqual(scheduleLines(makeSchedule(options)).slice(0, 4), [
+    'round 1 of 1',
+    'LINE1',
+    'LINE2',
+    'LINE3',
+  ])
 })
 
 test('another seed, or another log, gives another schedule', () => {

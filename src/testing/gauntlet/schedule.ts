@@ -79,9 +79,7 @@ class Deck {
   #left: ScheduleOptions['faults'][number][] = []
 
   constructor(faults: ScheduleOptions['faults'], random: Random) {
-    this.#cards = faults.flatMap((fault) =>
-      Array.from({ length: fault.weight ?? 1 }, () => fault),
-    )
+    this.#cards = faults.flatMap((fault) => Array.from({ length: fault.weight ?? 1 }, () => fault))
     this.#random = random
   }
 

@@ -31,11 +31,7 @@ export class Watch {
   }
 
   async look(probeSentAt: number): Promise<string[]> {
-    return [
-      ...this.#deaths(),
-      ...(await this.#prefix(probeSentAt)),
-      ...(await this.#quarantine()),
-    ]
+    return [...this.#deaths(), ...(await this.#prefix(probeSentAt)), ...(await this.#quarantine())]
   }
 
   #deaths(): string[] {
@@ -109,7 +105,9 @@ export class Watch {
       'SELECT partition::int, log_offset::float8 AS offset, reason FROM ledger.quarantine',
     )
     return rows
-      .filter(({ partition, offset }) => !this.#scene.injected.records.has(`${partition}/${offset}`))
+      .filter(
+        ({ partition, offset }) => !this.#scene.injected.records.has(`${partition}/${offset}`),
+      )
       .map(
         ({ partition, offset, reason }) =>
           `nobody put a bad record at partition ${partition} offset ${offset}: ${reason}`,

@@ -153,9 +153,7 @@ const clientConflict: Fault = {
 function isWithoutRepeats({ history }: Scene, batch: SentBatch): boolean {
   const keys = new Set<string>()
   for (let i = batch.first; i < batch.first + batch.count; i++) {
-    keys.add(
-      Buffer.concat([history.idOf(i), history.accountOf(i)]).toString('latin1'),
-    )
+    keys.add(Buffer.concat([history.idOf(i), history.accountOf(i)]).toString('latin1'))
   }
   return keys.size === batch.count
 }

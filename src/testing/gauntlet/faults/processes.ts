@@ -77,10 +77,7 @@ const killEverything: Fault = {
   logs: ['embedded', 'kafka'],
   holdMs: [0, 500],
   inject: async (scene): Promise<Heal> => {
-    await Promise.all([
-      ...scene.members.map((member) => member.kill()),
-      killPostgres(scene),
-    ])
+    await Promise.all([...scene.members.map((member) => member.kill()), killPostgres(scene)])
     return async () => {
       for (const member of scene.members) member.start()
       await startPostgres(scene)
