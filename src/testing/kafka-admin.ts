@@ -4,6 +4,7 @@
 // Absent: the program's ways of appending and reading; leaders (kafka-leaders.ts).
 
 import { setTimeout as delay } from 'node:timers/promises'
+import pino from 'pino'
 import {
   clientSettings,
   codeOf,
@@ -17,7 +18,6 @@ import {
   type Producer,
   type TopicDescription,
 } from '../log/kafka-addon.ts'
-import pino from 'pino'
 
 const answerMs = 10_000
 
@@ -144,7 +144,7 @@ function delivered(
     key.writeUInt32LE(number)
     return new Promise<number>((resolve, reject) => {
       waiting.set(number, { resolve, reject })
-      // The client takes null for a record without bytes; its types, as the program uses it, do not.
+      // The client takes null for a record without bytes, whatever the program's types of it say.
       producer.produce(topic, partition, bytes as Uint8Array, key, Date.now())
     })
   })

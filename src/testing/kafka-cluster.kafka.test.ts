@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { TopicAdmin } from './kafka-admin.ts'
 import { startTestCluster, type TestCluster } from './kafka-cluster.ts'
+import { electLeaders } from './kafka-leaders.ts'
 import { topicEnds } from './kafka-topic.ts'
 
 let cluster: TestCluster
@@ -56,6 +57,12 @@ test('clients go through the proxies unless they are told the direct addresses',
   await append()
 })
 
+test('every partition gets another leader', async () => {
+  assert.equal(await electLeaders(cluster.direct, 'three', 1), partitions)
+  assert.equal(await electLeaders(cluster.direct, 'three', 0), 0)
+  await append()
+})
+
 test('records are taken while a broker is frozen, and while one is dead', async () => {
   const [first, second] = cluster.nodes
   first?.broker.freeze()
@@ -64,5 +71,5 @@ test('records are taken while a broker is frozen, and while one is dead', async 
   await admin.awaitInSync(60_000)
   await second?.broker.kill()
   await append()
-  assert.equal(appended.length, partitions * 4)
+  assert.equal(appended.length, partitions * 5)
 })

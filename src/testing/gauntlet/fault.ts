@@ -120,6 +120,8 @@ export interface Brokers {
 export interface Clock {
   /** Milliseconds ahead of the real one; negative: behind. */
   set(aheadMs: number): void
+  /** Resolves once every program has noticed. */
+  noticed(): Promise<void>
 }
 
 /** Bad records put into the log, each of which must end in quarantine, and nothing else may. */

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
+import { openClock } from '../clock.ts'
 import type { Fault, Heal, LogKind } from './fault.ts'
 import { Memory, type MemberMemory } from './memory.ts'
 import { Probe } from './probe.ts'
@@ -50,11 +51,15 @@ export interface RunResult {
 export async function runGauntlet(options: RunOptions): Promise<RunResult> {
   const timeline = new Timeline(options.print)
   const { log, seed } = options.schedule
-  const scene = await LiveScene.open({ log, seed, timeline })
+  const movesClocks = options.faults.some((fault) => fault.movesClocks === true)
+  const clock = movesClocks ? openClock() : 'no clock is moved'
+  const isThere = typeof clock !== 'string'
+  const scene = await LiveScene.open({ log, seed, timeline, ...(isThere && { clock }) })
   try {
     return await new Run(options, scene).all()
   } finally {
     await scene.close()
+    if (isThere) clock.close()
   }
 }
 

@@ -8,15 +8,16 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../postgres/cluster.ts'
 import { Client } from '../client.ts'
+import type { MovableClock } from '../clock.ts'
 import { Generator, confusedShape, type LoadShape } from '../generate.ts'
 import { temporaryDirectory } from '../guard.ts'
 import { History } from '../history.ts'
 import { startTestPostgres, type TestPostgres } from '../postgres.ts'
-import type { Launch } from '../program.ts'
+import { programCommand, type Launch } from '../program.ts'
 import { Proxy } from '../proxy/proxy.ts'
 import { Random } from '../random.ts'
 import { startBrokers } from './cluster.ts'
-import type { Brokers, Clock, LogKind, MemberRole, Scene, SceneDemands } from './fault.ts'
+import type { Brokers, LogKind, MemberRole, Scene, SceneDemands } from './fault.ts'
 import { Injected } from './injected.ts'
 import { LiveMember } from './member.ts'
 import type { Timeline } from './timeline.ts'
@@ -26,9 +27,8 @@ export interface SceneOptions {
   seed: number
   timeline: Timeline
   demands?: SceneDemands
-  /** How the program is started, where its clock can be moved. */
-  launch?: Launch
-  clock?: Clock
+  /** With the clock that every process of the program goes by, where it can be moved. */
+  clock?: MovableClock
 }
 
 const clientCount = 8
@@ -67,7 +67,7 @@ export class LiveScene implements Scene {
   readonly databaseUrl: string
   readonly links: { clients: Proxy[]; database: Proxy }
   readonly brokers?: Brokers
-  readonly clock?: Clock
+  readonly clock?: MovableClock
   readonly timeline: Timeline
   readonly #directory: { path: string; remove(): void }
   readonly #flags: readonly string[]
@@ -76,7 +76,10 @@ export class LiveScene implements Scene {
   static async open(options: SceneOptions): Promise<LiveScene> {
     const { demands = {} } = options
     const [postgres, brokers] = await Promise.all([
-      startTestPostgres({ settings }),
+      startTestPostgres({
+        settings,
+        ...(demands.postgresDirectory !== undefined && { parent: demands.postgresDirectory }),
+      }),
       options.log === 'kafka' ? startBrokers(demands.brokerProperties) : undefined,
     ])
     const databaseUrl = await postgres.createDatabase('ledger')
@@ -98,7 +101,7 @@ export class LiveScene implements Scene {
       database: Proxy
     },
   ) {
-    const { log, seed, timeline, demands = {}, clock, launch } = options
+    const { log, seed, timeline, demands = {}, clock } = options
     this.log = log
     this.timeline = timeline
     this.random = new Random(seed)
@@ -110,7 +113,7 @@ export class LiveScene implements Scene {
     this.links = { clients: [], database: servers.database }
     if (servers.brokers !== undefined) this.brokers = servers.brokers
     if (clock !== undefined) this.clock = clock
-    this.#launch = launch
+    if (clock !== undefined) this.#launch = { command: [...clock.prefix, ...programCommand] }
     this.#flags = demands.flags ?? []
     this.clients = Array.from({ length: clientCount }, (_, i) => {
       const format = i % 3 === 2 ? 'protobuf' : 'json'

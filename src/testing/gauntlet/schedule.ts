@@ -35,7 +35,7 @@ export interface ScheduleOptions {
 }
 
 const roundMinutes = 10
-const pairShare = 0.15
+const pairShare = 0.3
 const pauseMsLeast = 100
 const pauseMsMost = 700
 
