@@ -39,7 +39,7 @@ export function faultRows({ runs, trials }: Report): FaultRow[] {
   return [...rows, ...tried].filter(({ count }) => count > 0)
 }
 
-export function spread(
+function spread(
   recoveries: readonly Recovery[],
   of: (recovery: Recovery) => number,
 ): Spread | undefined {

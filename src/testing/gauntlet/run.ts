@@ -20,8 +20,8 @@ import { Timeline } from './timeline.ts'
 import { Watch } from './watch.ts'
 
 /** What is promised after each healing. */
-export const acknowledgingMsMax = 10_000
-export const persistingMsMax = 15_000
+const acknowledgingMsMax = 10_000
+const persistingMsMax = 15_000
 /** Then there is no use in going on. */
 const giveUpMs = 90_000
 const warmUpMs = 6_000

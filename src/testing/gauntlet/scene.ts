@@ -32,7 +32,13 @@ export interface SceneOptions {
 }
 
 const clientCount = 8
-const shape: LoadShape = { ...confusedShape, batchItems: [1, 20, 200, 2000] }
+/** Few repeats: a bucket with one in a flush goes the slow way, and not all shall. */
+const shape: LoadShape = {
+  ...confusedShape,
+  batchItems: [1, 20, 200, 2000],
+  repeatShare: 0.004,
+  rivalShare: 0.004,
+}
 
 /**
  * Asynchronous commits are written as late as may be, so that a kill takes many along; and recovery

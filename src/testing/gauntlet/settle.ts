@@ -25,7 +25,7 @@ export interface Settled {
 }
 
 /** How long after the load everything must have been persisted. */
-export const lagMsMax = 60_000
+const lagMsMax = 60_000
 const lookMs = 50
 
 export async function settle(

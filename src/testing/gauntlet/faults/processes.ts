@@ -28,7 +28,10 @@ function kills(role: MemberRole, logs: readonly LogKind[]): Fault {
     inject: async (scene, random) => {
       const member = one(scene, role, random)
       await member.kill()
-      return () => Promise.resolve(member.start())
+      return () => {
+        member.start()
+        return Promise.resolve()
+      }
     },
   }
 }
@@ -43,7 +46,10 @@ function freezes(role: MemberRole, logs: readonly LogKind[], longestMs: number):
     inject: async (scene, random) => {
       const member = one(scene, role, random)
       member.stop()
-      return () => Promise.resolve(member.resume())
+      return () => {
+        member.resume()
+        return Promise.resolve()
+      }
     },
   }
 }
@@ -65,7 +71,10 @@ function crashes(role: MemberRole, logs: readonly LogKind[]): Fault {
       scene.note(`${member.name} is to end at ${point}, time ${times}`)
       const end = await member.program.awaitEnd(crashMsMax).catch(() => undefined)
       if (end === undefined) await member.kill()
-      return () => Promise.resolve(member.start())
+      return () => {
+        member.start()
+        return Promise.resolve()
+      }
     },
   }
 }

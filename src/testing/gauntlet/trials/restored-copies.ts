@@ -22,22 +22,24 @@ const ageMs = 6_000
 const noticeMs = 30_000
 
 /** While PostgreSQL is stopped, its directory is as good a copy as any. */
-async function copyPostgres({ postgres, note }: Scene): Promise<string> {
+async function copyPostgres(scene: Scene): Promise<string> {
+  const { postgres } = scene
   const copy = join(postgres.directory, 'copy')
   await stopPostmaster(postgres.pid())
   await run('cp', ['-a', join(postgres.directory, 'cluster'), copy])
   await postgres.start()
-  note('PostgreSQL was copied')
+  scene.note('PostgreSQL was copied')
   return copy
 }
 
-async function restorePostgres({ postgres, note }: Scene, copy: string): Promise<void> {
+async function restorePostgres(scene: Scene, copy: string): Promise<void> {
+  const { postgres } = scene
   const cluster = join(postgres.directory, 'cluster')
   await stopPostmaster(postgres.pid())
   await rm(cluster, { recursive: true })
   await run('mv', [copy, cluster])
   await postgres.start()
-  note('PostgreSQL is back from the copy')
+  scene.note('PostgreSQL is back from the copy')
 }
 
 const retained: Trial = {

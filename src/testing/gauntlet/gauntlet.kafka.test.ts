@@ -1,0 +1,3 @@
+import { testGauntlet } from './suite.ts'
+
+testGauntlet('kafka', 1.2)

@@ -1,0 +1,32 @@
+// The short gauntlet that runs with all other tests.
+// In:  which log.
+// Out: a test.
+// Absent: trials, each of which takes a scene of its own (npm run gauntlet).
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { allFaults } from './catalogue.ts'
+import type { LogKind } from './fault.ts'
+import { describeMachine } from './machine.ts'
+import { reportText } from './report-text.ts'
+import { runGauntlet } from './run.ts'
+import { makeSchedule } from './schedule.ts'
+
+const seed = 20_260_101
+const itemsPerSecond = 4_000
+
+export function testGauntlet(log: LogKind, minutes: number): void {
+  test(`on the ${log} log everything holds, whatever strikes in ${minutes} minutes`, async () => {
+    const faults = allFaults.filter(({ logs }) => logs.includes(log))
+    const schedule = makeSchedule({ seed, minutes, log, faults })
+    const run = await runGauntlet({ schedule, faults, itemsPerSecond, print: () => undefined })
+    const shared = { seed, minutes, logs: [log], faults: [], itemsPerSecond }
+    const options = { ...shared, trials: false, out: '', quiet: true }
+    const machine = await describeMachine()
+    const report = { options, runs: [run], trials: [], machine, finishedAt: new Date() }
+    console.log(reportText(report))
+    assert.deepEqual(run.breaches, [], 'see the report above')
+    assert(run.timeline.recoveries.length >= 5, 'faults have struck')
+    assert(run.acknowledgedItems > 10_000, 'there was a load')
+  })
+}
