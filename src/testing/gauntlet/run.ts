@@ -185,8 +185,7 @@ class Run {
     const heals: Heal[] = []
     for (const fault of faults) heals.push(await fault.inject(this.#scene, random))
     await delay(step.holdMs)
-    // In the order in which they struck: what sleeps must wake before what is dead can come back.
-    for (const heal of heals) await heal()
+    await healAll(heals)
     const healedAt = Date.now()
     const measured = await this.#probe.measure(healedAt, giveUpMs)
     const { acknowledgedMs, persistedMs } = measured
@@ -218,6 +217,20 @@ class Run {
   #note(breaches: readonly string[]): void {
     for (const breach of breaches) this.#scene.note(`BREACH ${breach}`)
     this.#breaches.push(...breaches)
+  }
+}
+
+/** All at once: one may wait for what another has put to sleep. */
+async function healAll(heals: readonly Heal[]): Promise<void> {
+  const over = new AbortController()
+  const late = delay(giveUpMs, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`the faults were not healed within ${giveUpMs} ms`)
+  })
+  try {
+    await Promise.race([Promise.all(heals.map((heal) => heal())), late])
+  } finally {
+    over.abort()
+    late.catch(() => undefined)
   }
 }
 

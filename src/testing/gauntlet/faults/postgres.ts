@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'pg'
+import type { TestPostgres } from '../../postgres.ts'
 import { kill } from '../../postmasters.ts'
 import type { Fault, Heal, LogKind, Scene } from '../fault.ts'
 
@@ -143,8 +144,17 @@ export async function killPostgres(scene: Scene): Promise<void> {
   if (isRunning(scene)) await scene.postgres.killPostmaster()
 }
 
-export async function startPostgres(scene: Scene): Promise<void> {
-  if (!isRunning(scene)) await scene.postgres.start()
+/** The one start that is under way. */
+const starting = new WeakMap<TestPostgres, Promise<void>>()
+
+export function startPostgres(scene: Scene): Promise<void> {
+  const { postgres } = scene
+  const underway = starting.get(postgres)
+  if (underway !== undefined) return underway
+  if (isRunning(scene)) return Promise.resolve()
+  const start = postgres.start().finally(() => starting.delete(postgres))
+  starting.set(postgres, start)
+  return start
 }
 
 const restartPostgres: Fault = {
