@@ -7,6 +7,6 @@ import { main } from './run.mjs'
 import { setUp } from './setup.mjs'
 
 await main(async () => {
-  await setUp({ tests: true })
+  await setUp({ tests: true, clock: true })
   await import('../dist/testing/gauntlet/main.js')
 })

@@ -6,7 +6,8 @@
 /*
  * Kafka's protocol, as far as it is needed here:
  *
- * Request  => INT32 length, INT16 api, INT16 version, INT32 correlation, STRING client, [TAGS], body
+ * Request  => INT32 length, INT16 api, INT16 version, INT32 correlation, STRING client, [TAGS],
+ *             body
  * Response => INT32 length, INT32 correlation, [TAGS], body
  * STRING   => INT16 length, UTF-8     ARRAY   => INT32 count, items
  * CSTRING  => UVARINT length + 1, …   CARRAY  => UVARINT count + 1, items    TAGS => 0

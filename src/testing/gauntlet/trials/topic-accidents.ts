@@ -101,7 +101,7 @@ async function postOne(target: string): Promise<{ status: number; text: string }
 const deleted: Trial = {
   name: 'records-deleted',
   kind: 'records',
-  what: 'Records past a checkpoint are deleted: that partition halts and names them, no other does.',
+  what: 'Records past a checkpoint are deleted: that partition halts and names them; no other.',
   logs: ['kafka'],
   halts: true,
   run: async (scene, random) => {
