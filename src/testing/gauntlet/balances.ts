@@ -7,6 +7,7 @@ import type { LiveScene } from './scene.ts'
 import type { Tables } from './tables.ts'
 
 const accountsAsked = 100
+const answerMsMax = 300_000
 
 interface Sum {
   account: string
@@ -24,6 +25,8 @@ export async function balanceBreaches(scene: LiveScene, tables: Tables): Promise
      UNION
      (SELECT account_id, balance::text, count::text FROM sums
        ORDER BY account_id LIMIT ${accountsAsked / 2})`,
+    [],
+    answerMsMax,
   )
   const breaches: string[] = []
   for (const { directUrl, name } of scene.membersOf('all', 'ingress')) {

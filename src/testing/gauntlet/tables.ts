@@ -6,6 +6,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client, type QueryResultRow } from 'pg'
 
+/** Sums over tens of millions of rows take their time. */
+const queryMsMax = 120_000
+
 export class Tables {
   readonly #url: string
   #client: Client | undefined
@@ -44,7 +47,7 @@ export class Tables {
     const client = new Client({
       connectionString: this.#url,
       connectionTimeoutMillis: 2_000,
-      query_timeout: 20_000,
+      query_timeout: queryMsMax,
       application_name: 'gauntlet',
     })
     // What ends a connection between two questions shows at the next one.
