@@ -32,8 +32,8 @@ export function rateChart({ samples, recoveries }: Timeline): string {
     return `<rect class="fault" ${place}/>`
   })
   return (
-    '<figure><figcaption>transactions a second: acknowledged (blue), persisted (green); red: from ' +
-    `a fault until everything went on</figcaption><svg viewBox="0 0 ${width} ${height}" ` +
+    '<figure><figcaption>transactions a second: acknowledged (blue), persisted (green); ' +
+    `red: from a fault until everything went on</figcaption><svg viewBox="0 0 ${width} ${height}" ` +
     `role="img" aria-label="rates over time">${grid(most, until, x, y)}${marks.join('')}` +
     `${line('accepted', (one) => one.acknowledged)}${line('persisted', (one) => one.persisted)}` +
     '</svg></figure>'

@@ -129,7 +129,7 @@ async function audit({ brokers, databaseUrl, topic, injected }: LiveScene, wante
   return told(await auditLog([databaseUrl], records, injected.records))
 }
 
-/** After SIGTERM every process has ended well, and the embedded log ends where the checkpoints are. */
+/** After SIGTERM every process ends well, and the embedded log ends where the checkpoints are. */
 export async function stopAll(scene: LiveScene): Promise<string[]> {
   const breaches: string[] = []
   for (const member of scene.members) {

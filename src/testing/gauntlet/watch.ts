@@ -94,7 +94,8 @@ export class Watch {
     const { history } = this.#scene
     return (
       `account ${uuidText(history.accountOf(content))} id ${uuidText(history.idOf(content))} ` +
-      `amount ${history.amountOf(content)}, acknowledged before the probe; the row has ${amount}, ` +
+      `amount ${history.amountOf(content)}, acknowledged before the probe; ` +
+      `the row has ${amount}, ` +
       `a conflict is ${refused ? '' : 'not '}recorded; ${describeBatch(history.batchOf(content))}`
     )
   }

@@ -58,7 +58,7 @@ const retained: Trial = {
 const trimmed: Trial = {
   name: 'restored-copy-trimmed',
   kind: 'postgres',
-  what: 'PostgreSQL from an older copy; the log has let go of some since, and the program says which.',
+  what: 'PostgreSQL from an older copy; the log lacks some since, and the program says which.',
   logs: ['embedded'],
   halts: true,
   run: async (scene) => {
