@@ -25,7 +25,7 @@ const persistingMsMax = 15_000
 /** Then there is no use in going on. */
 const giveUpMs = 90_000
 const warmUpMs = 6_000
-const outageMs = 2_000
+const outageMs = 4_000
 
 export interface RunOptions {
   schedule: Schedule

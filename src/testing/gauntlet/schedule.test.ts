@@ -12,9 +12,9 @@ test('one seed gives one schedule', () => {
   assert.deepEqual(makeSchedule(options), makeSchedule(options))
   assert.deepEqual(scheduleLines(makeSchedule(options)).slice(0, 4), [
     'round 1 of 1',
-    '  1 a: after 498 ms, for 419 ms, chances 958329073',
-    '  2 d: after 232 ms, for 429 ms, chances 3723325439',
-    '  3 b: after 174 ms, for 826 ms, chances 3173908846',
+    '  1 a: after 249 ms, for 419 ms, chances 958329073',
+    '  2 d: after 116 ms, for 429 ms, chances 3723325439',
+    '  3 b + c: after 324 ms, for 691 ms, chances 2270774231',
   ])
 })
 
@@ -32,7 +32,7 @@ test('a longer run begins as a shorter one of as many rounds does', () => {
   const [short] = makeSchedule(options).rounds
   const [long] = makeSchedule({ ...options, minutes: 9 }).rounds
   const steps = short?.steps.length ?? 0
-  assert(steps > 60)
+  assert(steps > 50)
   assert.deepEqual(long?.steps.slice(0, steps), short?.steps)
 })
 

@@ -35,9 +35,9 @@ export interface ScheduleOptions {
 }
 
 const roundMinutes = 10
-const pairShare = 0.3
-const pauseMsLeast = 100
-const pauseMsMost = 700
+const pairShare = 0.35
+const pauseMsLeast = 50
+const pauseMsMost = 350
 
 /** Steps enough to fill the time if every recovery took none. */
 export function makeSchedule({ seed, minutes, log, faults }: ScheduleOptions): Schedule {

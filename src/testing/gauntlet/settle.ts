@@ -27,6 +27,8 @@ export interface Settled {
 /** How long after the load everything must have been persisted. */
 const lagMsMax = 60_000
 const lookMs = 50
+/** The program measures its lag once a second. */
+const anewMs = 1_500
 
 export async function settle(
   scene: LiveScene,
@@ -65,42 +67,55 @@ interface Lag {
 }
 
 /**
- * On Kafka the log itself is asked where it ends. The embedded one is its process's own, which says
- * how far it is behind; the log is opened once that process has ended (`assertStopped`).
+ * Nothing is behind and nothing more comes, in two looks between which every figure was made anew:
+ * what clients gave up may still be on its way to the log. On Kafka the log itself is asked where
+ * it ends. The embedded one is its process's own, which says how far it is behind; that log is
+ * opened once the process has ended (`stopAll`).
  */
 async function untilApplied(scene: LiveScene, tables: Tables): Promise<Lag> {
   const startedAt = Date.now()
-  const ends = scene.brokers && (await topicEnds(scene.brokers.bootstrap, scene.topic))
+  let since: { mark: string; tookMs: number } | undefined
   for (;;) {
-    const behind = ends ? await behindEnds(tables, ends) : await behindOwnLog(scene)
+    const { behind, mark, ends } = await lookBehind(scene, tables)
     const tookMs = Date.now() - startedAt
-    const found = { tookMs, ...(ends && { ends }) }
-    if (behind === 0) return found
+    if (behind === 0 && since?.mark === mark) return { tookMs: since.tookMs, ...(ends && { ends }) }
+    since = behind === 0 ? { mark, tookMs } : undefined
     if (tookMs > lagMsMax) {
-      return { ...found, behind: `${behind} records are not applied after ${tookMs} ms` }
+      const still = `${behind} records are not applied after ${tookMs} ms`
+      return { tookMs, behind: still, ...(ends && { ends }) }
     }
-    await delay(lookMs)
+    await delay(behind === 0 ? anewMs : lookMs)
   }
 }
 
-async function behindEnds(tables: Tables, ends: ReadonlyMap<number, number>): Promise<number> {
+interface Look {
+  behind: number
+  /** The same as long as nothing comes to the log. */
+  mark: string
+  ends?: ReadonlyMap<number, number>
+}
+
+async function lookBehind(scene: LiveScene, tables: Tables): Promise<Look> {
+  if (scene.brokers === undefined) return lookAtOwnLog(scene)
+  const ends = await topicEnds(scene.brokers.bootstrap, scene.topic)
   const rows = await tables.ask<{ partition: number; next: number }>(
     'SELECT partition::int, next_offset::float8 AS next FROM ledger.checkpoints',
   )
   const reached = new Map(rows.map(({ partition, next }) => [partition, next]))
   let behind = 0
   for (const [partition, end] of ends) behind += Math.abs(end - (reached.get(partition) ?? 0))
-  return behind
+  return { behind, mark: JSON.stringify([...ends]), ends }
 }
 
-async function behindOwnLog({ members }: LiveScene): Promise<number> {
+async function lookAtOwnLog({ members }: LiveScene): Promise<Look> {
+  const marks: number[] = []
   let behind = 0
   for (const { directUrl } of members) {
     const metrics = await metricsOf(directUrl)
-    if (metrics === undefined) return Infinity
-    behind += metrics.get('ledger_lag_records') ?? 0
+    behind += metrics?.get('ledger_lag_records') ?? Infinity
+    marks.push(metrics?.get('ledger_appended_records_total') ?? 0)
   }
-  return behind
+  return { behind, mark: marks.join() }
 }
 
 /** Sums of the metrics over their labels; undefined where nobody answers. */
