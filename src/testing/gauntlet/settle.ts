@@ -70,8 +70,9 @@ interface Lag {
  */
 async function untilApplied(scene: LiveScene, tables: Tables): Promise<Lag> {
   const startedAt = Date.now()
-  const ends = scene.brokers && (await topicEnds(scene.brokers.bootstrap, scene.topic))
   for (;;) {
+    // Anew each time: what a client has given up may still be on its way into the log.
+    const ends = scene.brokers && (await topicEnds(scene.brokers.bootstrap, scene.topic))
     const behind = ends ? await behindEnds(tables, ends) : await behindOwnLog(scene)
     const tookMs = Date.now() - startedAt
     const found = { tookMs, ...(ends && { ends }) }
