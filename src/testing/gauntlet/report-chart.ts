@@ -33,7 +33,8 @@ export function rateChart({ samples, recoveries }: Timeline): string {
   })
   return (
     '<figure><figcaption>transactions a second: acknowledged (blue), persisted (green); ' +
-    `red: from a fault until everything went on</figcaption><svg viewBox="0 0 ${width} ${height}" ` +
+    'red: from a fault until everything went on</figcaption>' +
+    `<svg viewBox="0 0 ${width} ${height}" ` +
     `role="img" aria-label="rates over time">${grid(most, until, x, y)}${marks.join('')}` +
     `${line('accepted', (one) => one.acknowledged)}${line('persisted', (one) => one.persisted)}` +
     '</svg></figure>'
