@@ -59,6 +59,7 @@ export function totals({ runs, trials }: Report) {
     sent: sum(runs.map(({ sentItems }) => sentItems)),
     faults: sum(struck) + trials.filter(({ left }) => left === undefined).length,
     breaches: [...runs, ...trials].flatMap(({ breaches }) => breaches),
+    missed: runs.flatMap(({ missed }) => missed),
     seconds: sum(runs.map(({ seconds }) => seconds)),
   }
 }

@@ -1,3 +1,3 @@
 import { testGauntlet } from './suite.ts'
 
-testGauntlet('kafka', 1.2)
+testGauntlet('kafka', 0.8)

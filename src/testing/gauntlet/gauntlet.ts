@@ -52,6 +52,6 @@ function isWanted({ faults }: GauntletOptions, name: string): boolean {
 
 function printer({ quiet }: GauntletOptions): (line: string) => void {
   return (line) => {
-    if (!quiet || line.includes('BREACH')) console.log(line)
+    if (!quiet || /BREACH|MISSED/.test(line)) console.log(line)
   }
 }

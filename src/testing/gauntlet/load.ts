@@ -20,7 +20,7 @@ export interface SteadyLoadOptions {
 /** Batches that a client gives up after one request without an answer, as if it had crashed. */
 const abandonShare = 0.2
 /** What could not be sent while nobody answered is sent later, as far as so many seconds go. */
-const catchUpSeconds = 15
+const catchUpSeconds = 6
 const lookMs = 10
 
 export function startSteadyLoad(options: SteadyLoadOptions): RunningLoad {

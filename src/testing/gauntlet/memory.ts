@@ -1,11 +1,11 @@
 // Whether processes give back what a fault made them take.
 // In:  a scene at rest.
-// Out: bytes of each process, and what a process of the same role settled at before.
+// Out: bytes of each process, and what a process of the same role took before any fault.
 // Absent: pages of mapped files: the system keeps and drops those as it likes.
 
 // Measured is RssAnon of /proc/PID/status: the heap, buffers and rings a process really holds. The
-// size to come back to is taken once, after a load and one outage of PostgreSQL under it, which
-// fills every queue as far as it goes; no other fault has struck by then.
+// size to come back to is the largest that a process of the same role had in the warm-up: under the
+// same load, with one outage of PostgreSQL, which fills every queue as far as it goes.
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -19,17 +19,22 @@ const lookMs = 500
 export interface MemberMemory {
   name: string
   bytes: number
-  /** Of its role. */
-  settledBytes: number
+  /** The most that one of its role had in the warm-up. */
+  usualBytes: number
 }
 
 export class Memory {
-  readonly #settled = new Map<MemberRole, number>()
+  readonly #usual = new Map<MemberRole, number>()
 
-  /** To be called once, at rest. */
-  settle(scene: LiveScene): void {
-    for (const { role, pid } of scene.members) {
-      this.#settled.set(role, Math.max(this.#settled.get(role) ?? 0, ownBytes(pid)))
+  /** Looks at every process until the work is done. */
+  async during(scene: LiveScene, work: Promise<void>): Promise<void> {
+    let isDone = false
+    const done = work.finally(() => (isDone = true))
+    while (!isDone) {
+      for (const { role, pid } of scene.members) {
+        this.#usual.set(role, Math.max(this.#usual.get(role) ?? 0, ownBytes(pid)))
+      }
+      await Promise.race([done, delay(lookMs)])
     }
   }
 
@@ -40,9 +45,9 @@ export class Memory {
       const members = scene.members.map(({ name, pid, role }) => ({
         name,
         bytes: ownBytes(pid),
-        settledBytes: this.#settled.get(role) ?? 0,
+        usualBytes: this.#usual.get(role) ?? 0,
       }))
-      const large = members.filter(({ bytes, settledBytes }) => bytes > settledBytes * growthMax)
+      const large = members.filter(({ bytes, usualBytes }) => bytes > usualBytes * growthMax)
       if (large.length === 0 || Date.now() > deadline) {
         return { members, breaches: large.map(tooLarge) }
       }
@@ -51,8 +56,8 @@ export class Memory {
   }
 }
 
-function tooLarge({ name, bytes, settledBytes }: MemberMemory): string {
-  const limit = `${mebibytes(settledBytes * growthMax)}, a tenth above where its role had settled`
+function tooLarge({ name, bytes, usualBytes }: MemberMemory): string {
+  const limit = `${mebibytes(usualBytes * growthMax)}, a tenth above what its role took at first`
   return `${name} holds ${mebibytes(bytes)} after a minute at rest; expected at most ${limit}`
 }
 

@@ -7,7 +7,7 @@ import { faultRows, totals } from './figures.ts'
 import { machineText } from './machine.ts'
 import { mebibytes } from './memory.ts'
 import { rateChart } from './report-chart.ts'
-import { commandLine, number, times } from './report-text.ts'
+import { commandLine, number, times, verdict } from './report-text.ts'
 import type { Report } from './report.ts'
 import type { RunResult } from './run.ts'
 
@@ -45,7 +45,8 @@ code, pre { font-size: 13px } pre { white-space: pre-wrap; background: var(--car
 `
 
 export function reportHtml(report: Report): string {
-  const { breaches } = totals(report)
+  const { breaches, missed } = totals(report)
+  const found = [...breaches, ...missed.map((limit) => `missed: ${limit}`)]
   const body = [
     header(report),
     cards(report),
@@ -53,7 +54,7 @@ export function reportHtml(report: Report): string {
     faultTable(report),
     ...report.runs.map(runSection),
     trialTable(report),
-    breaches.length === 0 ? '' : `<h2>Breaches</h2><pre>${escape(breaches.join('\n\n'))}</pre>`,
+    found.length === 0 ? '' : `<h2>Breaches</h2><pre>${escape(found.join('\n\n'))}</pre>`,
   ]
   return (
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">' +
@@ -65,13 +66,11 @@ export function reportHtml(report: Report): string {
 
 function header(report: Report): string {
   const { options, machine, finishedAt } = report
-  const { breaches } = totals(report)
-  const verdict =
-    breaches.length === 0
-      ? '<b class="good">Everything held.</b>'
-      : `<b class="bad">${breaches.length} breaches.</b>`
+  const { breaches, missed } = totals(report)
+  const kind = breaches.length + missed.length === 0 ? 'good' : 'bad'
   return (
-    `<h1>Transaction Ledger: gauntlet</h1><p>${verdict} Seed ${options.seed}.<br>` +
+    '<h1>Transaction Ledger: gauntlet</h1>' +
+    `<p><b class="${kind}">${verdict(report)}</b> Seed ${options.seed}.<br>` +
     `<span class="soft">${finishedAt.toISOString().slice(0, 16).replace('T', ' ')} UTC · ` +
     `${escape(machineText(machine))}</span><br><code>${escape(commandLine(report))}</code></p>`
   )
@@ -109,8 +108,8 @@ function runSection({ log, timeline, rounds }: RunResult): string {
     ...[`round ${index + 1}`, number(count), number(conflicts), number(quarantined)],
     `${(lagMs / 1000).toFixed(1)} s`,
     memory
-      .map(({ name, bytes, settledBytes }) => {
-        return `${name} ${mebibytes(bytes)} of ${mebibytes(settledBytes)}`
+      .map(({ name, bytes, usualBytes }) => {
+        return `${name} ${mebibytes(bytes)} of ${mebibytes(usualBytes)}`
       })
       .join(', '),
   ])

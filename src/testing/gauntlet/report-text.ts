@@ -14,13 +14,12 @@ const timelineLinesMax = 200
 
 export function reportText(report: Report): string {
   const { options, machine, finishedAt, runs, trials } = report
-  const { acknowledged, sent, faults, breaches, seconds } = totals(report)
+  const { acknowledged, sent, faults, seconds } = totals(report)
   const rows = faultRows(report)
-  const verdict = breaches.length === 0 ? 'Everything held.' : `${breaches.length} breaches.`
   return [
     '# Gauntlet',
     '',
-    `${verdict} Seed ${options.seed}; ${finishedAt.toISOString().slice(0, 16)} UTC.`,
+    `${verdict(report)} Seed ${options.seed}; ${finishedAt.toISOString().slice(0, 16)} UTC.`,
     `${machineText(machine)}.`,
     '',
     `- ${number(acknowledged)} transactions acknowledged of ${number(sent)} sent, in ` +
@@ -38,6 +37,14 @@ export function reportText(report: Report): string {
     ...failure(report),
     '',
   ].join('\n')
+}
+
+export function verdict(report: Report): string {
+  const { breaches, missed } = totals(report)
+  if (breaches.length > 0) return `${breaches.length} breaches.`
+  return missed.length > 0
+    ? `Nothing was wrong; ${missed.length} limits missed.`
+    : 'Everything held.'
 }
 
 function table(rows: ReturnType<typeof faultRows>): string[] {
@@ -61,13 +68,14 @@ function runLines({ log, rounds, answers, left }: RunResult): string[] {
     '',
     ...rounds.map(({ rows, conflicts, quarantined, lagMs, memory }, index) => {
       const sizes = memory.map(
-        ({ name, bytes, settledBytes }) =>
-          `${name} ${mebibytes(bytes)} (${((bytes / settledBytes) * 100).toFixed(0)} %)`,
+        ({ name, bytes, usualBytes }) =>
+          `${name} ${mebibytes(bytes)} (${((bytes / usualBytes) * 100).toFixed(0)} %)`,
       )
       return (
         `- round ${index + 1}: ${number(rows)} rows, ${number(conflicts)} conflicts, ` +
         `${number(quarantined)} in quarantine, all checked; lag 0 after ` +
-        `${(lagMs / 1000).toFixed(1)} s; memory, of what it had settled at: ${sizes.join(', ')}`
+        `${(lagMs / 1000).toFixed(1)} s; memory, of what it took in the warm-up: ` +
+        sizes.join(', ')
       )
     }),
     ...left.map((each) => `- left out: ${each}`),
@@ -78,12 +86,13 @@ function runLines({ log, rounds, answers, left }: RunResult): string[] {
 /** Seed, schedule, timeline, and what is known of everything that is wrong. */
 function failure({ runs, trials }: Report): string[] {
   const lines: string[] = []
-  for (const { breaches, log, schedule, timeline } of runs) {
-    if (breaches.length === 0) continue
+  for (const { breaches, missed, log, schedule, timeline } of runs) {
+    if (breaches.length + missed.length === 0) continue
     const steps = schedule.rounds.flatMap((round) => round.steps)
     const reached = timeline.recoveries.at(-1)?.step ?? 0
     lines.push('', `## Breaches on the ${log} log, seed ${schedule.seed}`, '')
     lines.push(...breaches.map((breach) => `- ${breach}`))
+    lines.push(...missed.map((limit) => `- missed: ${limit}`))
     lines.push('', '### Schedule, as far as it was reached', '', '```')
     lines.push(...steps.slice(Math.max(0, reached - timelineLinesMax), reached + 1).map(stepLine))
     lines.push('```', '', '### Timeline', '', '```')

@@ -19,10 +19,10 @@ function makeReport(breaches: readonly string[]): Report {
     timeline.recoveries.push({ step: 1, faults: ['kill-program'], ...times })
   }
   for (const at of [1, 2, 3]) timeline.samples.push({ at, acknowledged: at * 100, persisted: 50 })
-  const memory = [{ name: 'program', bytes: 2 ** 27, settledBytes: 2 ** 27 }]
+  const memory = [{ name: 'program', bytes: 2 ** 27, usualBytes: 2 ** 27 }]
   const rounds = [{ rows: 7000, conflicts: 3, quarantined: 1, lagMs: 1500, breaches: [], memory }]
   const run = {
-    ...{ log: 'embedded' as const, schedule, timeline, breaches, rounds, left: [] },
+    ...{ log: 'embedded' as const, schedule, timeline, breaches, missed: [], rounds, left: [] },
     ...{ acknowledgedItems: 7000, sentItems: 7100, answers: { acknowledged: 9 }, seconds: 6 },
   }
   return {

@@ -21,7 +21,7 @@ import { Watch } from './watch.ts'
 
 /** What is promised after each healing. */
 const acknowledgingMsMax = 10_000
-const persistingMsMax = 15_000
+export const persistingMsMax = 15_000
 /** Then there is no use in going on. */
 const giveUpMs = 90_000
 const warmUpMs = 6_000
@@ -38,7 +38,10 @@ export interface RunResult {
   log: LogKind
   schedule: Schedule
   timeline: Timeline
+  /** What is lost, doubled, invented or otherwise wrong. */
   breaches: readonly string[]
+  /** Limits of time and memory that were missed, while everything was right. */
+  missed: readonly string[]
   rounds: readonly (Settled & { memory: readonly MemberMemory[] })[]
   /** Faults that could not be had here, and why. */
   left: readonly string[]
@@ -72,6 +75,7 @@ class Run {
   readonly #memory = new Memory()
   readonly #sampler: Sampler
   readonly #breaches: string[] = []
+  readonly #missed: string[] = []
   readonly #rounds: RunResult['rounds'][number][] = []
   readonly #ignoreTimes: boolean
 
@@ -93,7 +97,7 @@ class Run {
     this.#sampler.start()
     try {
       const faults = await this.#available(left)
-      await this.#warmUp()
+      await this.#memory.during(this.#scene, this.#warmUp())
       for (const [index, round] of schedule.rounds.entries()) {
         timeline.note(`round ${index + 1} of ${schedule.rounds.length}`)
         await this.#round(round, faults)
@@ -106,7 +110,15 @@ class Run {
       await this.#tables.close()
     }
     return {
-      ...{ log, schedule, timeline, left, breaches: this.#breaches, rounds: this.#rounds },
+      ...{
+        log,
+        schedule,
+        timeline,
+        left,
+        breaches: this.#breaches,
+        missed: this.#missed,
+        rounds: this.#rounds,
+      },
       acknowledgedItems: this.#sampler.acknowledgedItems(),
       sentItems: history.count,
       answers: history.answers(),
@@ -125,7 +137,7 @@ class Run {
     return available
   }
 
-  /** The size processes are to come back to. */
+  /** What processes take at this load; an outage fills their queues. */
   async #warmUp(): Promise<void> {
     const load = this.#startLoad()
     await delay(warmUpMs)
@@ -137,7 +149,6 @@ class Run {
     await this.#probe.measure(Date.now(), giveUpMs)
     await load.stop()
     await this.#check(false)
-    this.#memory.settle(this.#scene)
   }
 
   async #round(
@@ -154,7 +165,7 @@ class Run {
     this.#scene.note('the load has stopped')
     const settled = await this.#check(true)
     const { members, breaches } = await this.#memory.look(this.#scene)
-    this.#note(breaches)
+    this.#miss(breaches)
     this.#rounds.push({ ...settled, memory: members })
     // Who is late may be on time again; what is wrong stays wrong.
     const wrong = settled.breaches.length > 0
@@ -196,8 +207,8 @@ class Run {
     })
     timeline.note(`  acknowledging after ${acknowledgedMs} ms, persisting after ${persistedMs} ms`)
     if (persistedMs > persistingMsMax / 2) this.#tellLogs()
-    this.#note(late(step, acknowledgedMs, acknowledgingMsMax, 'acknowledging'))
-    this.#note(late(step, persistedMs, persistingMsMax, 'persisting'))
+    this.#miss(late(step, acknowledgedMs, acknowledgingMsMax, 'acknowledging'))
+    this.#miss(late(step, persistedMs, persistingMsMax, 'persisting'))
     const wrong = await this.#watch.look(measured.sentAt)
     this.#note(wrong)
     assert(wrong.length === 0, 'what was promised does not hold')
@@ -212,6 +223,11 @@ class Run {
     const { clients, generator, random } = this.#scene
     const { itemsPerSecond } = this.#options
     return startSteadyLoad({ clients, generator, random, itemsPerSecond })
+  }
+
+  #miss(limits: readonly string[]): void {
+    for (const limit of limits) this.#scene.note(`MISSED ${limit}`)
+    this.#missed.push(...limits)
   }
 
   #note(breaches: readonly string[]): void {
