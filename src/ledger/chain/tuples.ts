@@ -22,12 +22,19 @@ export const conflictShape: TupleShape = [16, 16, 8, 8, 8]
 
 /** Where the amount of either stands. */
 export const amountAt = 32
+/** Where a conflict has the amount that stands in the ledger. */
+export const recordedAmountAt = 40
 
 export interface Group {
   createdAt: Moment
   /** Its tuples are order[from..to). */
   from: number
   to: number
+}
+
+export interface TupleGroups {
+  tuples: Tuples
+  groups: readonly Group[]
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
