@@ -151,8 +151,8 @@ class Run {
     index: number,
     databases: number,
   ): Promise<void> {
-    const onProgress = (step: string, share: number): void => {
-      const { rows } = this.#state.counts
+    const onProgress = (step: string, share: number, own: number): void => {
+      const rows = this.#state.counts.rows + own
       this.#progress.update(step, (index + share) / databases, rows, this.#findings.total)
       if (performance.now() - this.#written > stateIntervalMs) this.#remember()
     }

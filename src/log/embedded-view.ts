@@ -29,7 +29,7 @@ interface Places {
 /** @throws LedgerError CONFIG_INVALID where there is no log */
 export async function openEmbeddedView(directory: string): Promise<LogView> {
   if (!existsSync(join(directory, 'log.mdb'))) {
-    const message = `Expected an embedded log in ${directory}, found none.`
+    const message = `--data-dir: expected an embedded log in ${directory}, found none.`
     throw new LedgerError('CONFIG_INVALID', message)
   }
   return new EmbeddedView(await EmbeddedStore.openToRead(directory))

@@ -34,9 +34,9 @@ export interface Books {
 }
 
 /** Partitions of it hold records that are no batches. */
-export const quarantinedPartition = 7
+const quarantinedPartition = 7
 /** And in the log of this one is a record that no worker has seen. */
-export const unappliedPartition = 5
+const unappliedPartition = 5
 const itemsPerRound = 1500
 const day = 86_400_000
 
@@ -47,18 +47,22 @@ export async function makeBooks(server: TestPostgres, directory: string): Promis
   const now = Date.now()
   const first = itemsAt(now, itemsPerRound)
   await appendRound(work, first, now - 60_000)
+  // The program trims what is applied; the other log goes on as the same one.
+  cpSync(join(work, 'log'), join(kept, 'log'), { recursive: true })
   await apply(work, url)
   // Some again, some with another amount, and others.
   const again = first.slice(0, 300).map((item, index) => {
     return { ...item, amount: item.amount + BigInt(index % 3) }
   })
-  await appendRound(work, [...again, ...itemsAt(now, itemsPerRound)], now - 30_000)
-  await withLog(work, async (log) => {
-    for (const text of ['garbage', 'more of it']) {
-      await log.append(quarantinedPartition, Buffer.from(text), now - 20_000)
-    }
-  })
-  cpSync(join(work, 'log'), join(kept, 'log'), { recursive: true })
+  const second = [...again, ...itemsAt(now, itemsPerRound)]
+  for (const dataDir of [work, kept]) {
+    await appendRound(dataDir, second, now - 30_000)
+    await withLog(dataDir, async (log) => {
+      for (const text of ['garbage', 'more of it']) {
+        await log.append(quarantinedPartition, Buffer.from(text), now - 20_000)
+      }
+    })
+  }
   await apply(work, url)
   await withLog(kept, async (log) => {
     const unseen = itemsAt(now, 1000).find((item) => partitionOfItem(item) === unappliedPartition)

@@ -10,7 +10,7 @@
  */
 
 import { LedgerError, messageOf } from '../../errors.ts'
-import { markFrom, readTips } from '../../ledger/chain/links.ts'
+import { marksFrom, readTips } from '../../ledger/chain/links.ts'
 import { beforeOldest, readWindow } from '../../ledger/chain/read.ts'
 import { headOf, headsSql, type PartitionHead } from '../../ledger/chain/settled.ts'
 import {
@@ -27,7 +27,7 @@ import { chainRowsMax } from '../../limits.ts'
 import type { LogView } from '../../log/embedded-view.ts'
 import type { Offset } from '../../log/log.ts'
 import type { Connection } from '../../postgres/connection.ts'
-import { ChainCheck, type ChainPosition } from './chain-check.ts'
+import { ChainCheck, fillChains, type ChainPosition } from './chain-check.ts'
 import { checkpointFindings, endFindings } from './checkpoints.ts'
 import type { Finding } from './findings.ts'
 import { LogFeed } from './log-feed.ts'
@@ -38,6 +38,14 @@ import { amountOf, keyOf, keyText, timeText } from './texts.ts'
 
 /** Of each partition, how far its chain was followed. */
 export type BucketPosition = Record<string, ChainPosition>
+
+/** How far a bucket is, as it is remembered. */
+export interface BucketProgress {
+  position: BucketPosition
+  /** All else is checked up to here; links may end before, and are hashed again from there. */
+  checkedTo: Moment | null
+  counts: BucketCounts
+}
 
 export interface BucketCounts {
   rows: number
@@ -53,11 +61,11 @@ export interface BucketOptions {
   heads: readonly PartitionHead[]
   leaves: readonly string[]
   log: LogView | undefined
-  position: BucketPosition
+  earlier: BucketProgress | undefined
   signal: AbortSignal
   tell: (findings: readonly Finding[]) => void
   /** Told after each window, which share of the bucket's time is done. */
-  onWindow: (position: BucketPosition, share: number, counts: BucketCounts) => void
+  onWindow: (progress: BucketProgress, share: number) => void
 }
 
 export interface Part {
@@ -66,6 +74,8 @@ export interface Part {
   match: LogMatch | undefined
   /** Rows up to here are left out for the log, as they come from records that are not compared. */
   matchFloor: Moment
+  /** Rows up to here were looked at by an earlier run: only their links are hashed again. */
+  checkedTo: Moment
   quarantined: MatchOutput['quarantined']
 }
 
@@ -79,7 +89,8 @@ const tuples = {
 /** Throws STOPPING when the signal is aborted; what was told is remembered by whoever it was told. */
 export async function checkBucket(options: BucketOptions): Promise<BucketCounts> {
   const { connection, heads, leaves, tell, signal } = options
-  const counts: BucketCounts = { rows: 0, conflicts: 0, unproven: 0, logEntries: 0 }
+  const none = { rows: 0, conflicts: 0, unproven: 0, logEntries: 0 }
+  const counts = { ...(options.earlier?.counts ?? none) }
   const { parts, feed } = await openParts(options)
   try {
     const last = Math.max(-Infinity, ...heads.map(({ createdAt }) => createdAt))
@@ -93,14 +104,14 @@ export async function checkBucket(options: BucketOptions): Promise<BucketCounts>
       if (signal.aborted) throw new LedgerError('STOPPING', 'Interrupted.')
       floor = await checkWindow(options, parts, { floor, last }, windows, counts)
       const share = (floor - start) / Math.max(1, last - start)
-      options.onWindow(positionOf(parts), share, counts)
+      const checkedTo = Number.isFinite(floor) ? floor : null
+      options.onWindow({ position: positionOf(parts), checkedTo, counts: { ...counts } }, share)
     }
     for (const part of parts) {
-      await drain(options, part)
-      counts.logEntries += part.match?.entries ?? 0
+      await drain(options, part, counts)
       tell(endFindings(part.head, part.match))
-      tell(await quarantineFindings(connection, part))
     }
+    tell(await quarantineFindings(connection, parts))
     return counts
   } finally {
     await feed?.close()
@@ -114,48 +125,69 @@ function positionOf(parts: readonly Part[]): BucketPosition {
 async function openParts(
   options: BucketOptions,
 ): Promise<{ parts: Part[]; feed: LogFeed | undefined }> {
-  const { connection, heads, log, position, tell } = options
+  const { connection, heads, log, tell, earlier } = options
+  const position = earlier?.position ?? {}
+  const checkedTo = earlier?.checkedTo ?? -Infinity
   const partitions = heads.map(({ partition }) => partition)
   const ranges = await log?.ranges(partitions)
   const tips = await readTips(connection, partitions)
   const spans = new Map<number, { from: Offset; end: Offset }>()
-  const marks = new Map<number, Moment | undefined>()
-  for (const head of heads) {
-    const { partition, nextOffset, logIdentity } = head
+  const starts = new Map<number, Moment | undefined>()
+  const compared = heads.filter(({ logIdentity }) => ranges && logIdentity === log?.identity)
+  const least = new Map(
+    compared.map(({ partition }) => {
+      return [
+        partition,
+        Math.max(ranges?.get(partition)?.first ?? 0, position[partition]?.offset ?? 0),
+      ]
+    }),
+  )
+  const marks = await marksFrom(connection, least)
+  for (const { partition, nextOffset } of heads) {
     const range = ranges?.get(partition)
-    tell(checkpointFindings(head, tips.get(partition), range, log?.identity))
-    if (range === undefined || logIdentity !== log?.identity) continue
-    const end = Math.min(nextOffset, range.next)
-    const known = position[partition]
-    const least = Math.max(range.first, known?.offset ?? 0)
-    const mark = await markFrom(connection, partition, least)
-    if (least === 0) {
-      marks.set(partition, -Infinity)
-      spans.set(partition, { from: 0, end })
+    const from = least.get(partition)
+    if (range === undefined || from === undefined) continue
+    const end = Math.max(range.first, Math.min(nextOffset, range.next))
+    const mark = marks.get(partition)
+    if (from === 0) {
+      starts.set(partition, -Infinity)
+      spans.set(partition, { from, end })
     } else if (mark && mark.offset <= end) {
-      marks.set(partition, mark.createdAt)
+      starts.set(partition, mark.createdAt)
       spans.set(partition, { from: mark.offset, end })
     } else {
-      marks.set(partition, undefined)
-      spans.set(partition, { from: range.first, end: Math.max(range.first, end) })
+      spans.set(partition, { from: range.first, end })
     }
+  }
+  for (const head of heads) {
+    const range = ranges?.get(head.partition)
+    if (earlier) continue
+    tell(checkpointFindings(head, tips.get(head.partition), range, log?.identity))
   }
   const feed = log && spans.size > 0 ? await LogFeed.open(log, spans) : undefined
   const parts = heads.map((head): Part => {
     const { partition } = head
     const span = spans.get(partition)
-    const previous = marks.get(partition)
-    const match = feed && span ? new LogMatch(feed, { partition, ...span, previous }) : undefined
+    const previous = starts.get(partition)
+    const match =
+      feed && span ? new LogMatch(feed, { partition, ...span, previous, checkedTo }) : undefined
     const chain = new ChainCheck(partition, position[partition])
-    return { head, chain, match, matchFloor: previous ?? -Infinity, quarantined: new Map() }
+    return {
+      head,
+      chain,
+      match,
+      checkedTo,
+      matchFloor: previous ?? -Infinity,
+      quarantined: new Map(),
+    }
   })
   return { parts, feed }
 }
 
 /** From when on a part wants rows. */
-function beginOf({ head, chain, match, matchFloor }: Part): Moment {
+function beginOf({ head, chain, match, matchFloor, checkedTo }: Part): Moment {
   if (head.createdAt === -Infinity) return Infinity
-  return match?.isExact ? Math.min(chain.end, matchFloor) : chain.end
+  return Math.min(chain.end, match?.isExact ? Math.max(matchFloor, checkedTo) : checkedTo)
 }
 
 /** Returns where it ends. */
@@ -168,7 +200,9 @@ async function checkWindow(
 ): Promise<Moment> {
   const { connection, bucket, leaves, tell } = options
   let { last } = from
-  for (const { chain } of parts) last = Math.min(last, await chain.fill(connection))
+  const chains = parts.map(({ chain }) => chain)
+  await fillChains(connection, chains)
+  last = Math.min(last, ...chains.map(({ knownTo }) => knownTo))
   last = Math.max(last, from.floor)
   await connection.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   const results = await connection.script(headsSql(bucket))
@@ -196,38 +230,39 @@ async function checkPart(
   output: WindowOutput,
   counts: BucketCounts,
 ): Promise<void> {
-  const { head, chain } = part
+  const { head, chain, checkedTo } = part
   const { partition } = head
   const until = Math.min(ceiling, head.createdAt)
   const own = (all: Tuples, from = -Infinity, to = until): TupleGroups => ({
     tuples: all,
     groups: all.groupsOf(partition, from, to),
   })
-  for (const group of own(tuples.rows, -Infinity, ceiling).groups) {
+  for (const group of own(tuples.rows, checkedTo, ceiling).groups) {
     counts.rows += group.to - group.from
     aheadFindings(group, head, now, output)
     doubledFindings(group, output)
   }
-  for (const group of own(tuples.conflicts, -Infinity, ceiling).groups) {
+  for (const group of own(tuples.conflicts, checkedTo, ceiling).groups) {
     counts.conflicts += group.to - group.from
     lookUpConflicts(group, output)
   }
   const rows = own(tuples.rows)
   chain.window(rows, own(tuples.conflicts), ceiling, output.findings)
   const { match, matchFloor, quarantined } = part
-  const logRows = own(tuples.rows, matchFloor)
-  const logConflicts = own(tuples.conflicts, matchFloor)
+  const logRows = own(tuples.rows, Math.max(checkedTo, matchFloor))
+  const logConflicts = own(tuples.conflicts, Math.max(checkedTo, matchFloor))
   await asLongAsThere(part, output, async () => {
-    await match?.window(logRows, logConflicts, ceiling, { ...output, quarantined })
+    const compared = await match?.window(logRows, logConflicts, ceiling, { ...output, quarantined })
+    counts.logEntries += compared ?? 0
   })
   if (part.match?.isExact || !chain.isComplete) return
-  for (const { createdAt, from, to } of rows.groups) {
-    if (createdAt > chain.end) counts.unproven += to - from
+  for (const { from, to } of own(tuples.rows, Math.max(checkedTo, chain.end)).groups) {
+    counts.unproven += to - from
   }
 }
 
 /** Compares what the log has past all rows, or without knowing when they were created. */
-async function drain(options: BucketOptions, part: Part): Promise<void> {
+async function drain(options: BucketOptions, part: Part, counts: BucketCounts): Promise<void> {
   const { connection, bucket, tell, signal } = options
   const nothing = (shape: Tuples): TupleGroups => ({ tuples: shape, groups: [] })
   const [rows, conflicts] = [nothing(tuples.rows), nothing(tuples.conflicts)]
@@ -235,9 +270,12 @@ async function drain(options: BucketOptions, part: Part): Promise<void> {
     if (signal.aborted) throw new LedgerError('STOPPING', 'Interrupted.')
     const output: WindowOutput = { findings: [], lookups: [] }
     const { match, quarantined } = part
-    await asLongAsThere(part, output, () =>
-      match.window(rows, conflicts, Infinity, { ...output, quarantined }),
-    )
+    await asLongAsThere(part, output, async () => {
+      counts.logEntries += await match.window(rows, conflicts, Infinity, {
+        ...output,
+        quarantined,
+      })
+    })
     tell(output.findings)
     await connection.execute('BEGIN READ ONLY')
     for await (const finding of lookUp(connection, bucket, output.lookups)) tell([finding])

@@ -5,7 +5,7 @@
 
 import type { Group, TupleGroups } from '../../ledger/chain/tuples.ts'
 import { Content, linkHash, noHash, type Link } from '../../ledger/chain/digest.ts'
-import { quarantinedItems, readLinks } from '../../ledger/chain/links.ts'
+import { quarantinedItems, readLinks, type QuarantinedItem } from '../../ledger/chain/links.ts'
 import type { Moment } from '../../ledger/moment.ts'
 import type { Offset } from '../../log/log.ts'
 import type { Connection } from '../../postgres/connection.ts'
@@ -23,6 +23,23 @@ export interface ChainPosition {
   hash: string
 }
 
+/** Reads links ahead for those chains that have none. */
+export async function fillChains(
+  connection: Connection,
+  chains: readonly ChainCheck[],
+): Promise<void> {
+  const after = new Map<number, bigint>()
+  for (const { partition, wants } of chains) if (wants !== undefined) after.set(partition, wants)
+  if (after.size === 0) return
+  const links = await readLinks(connection, after, linksAtOnce)
+  const filled = chains.filter(({ partition }) => after.has(partition))
+  const spans = filled.map((chain) => {
+    return [chain.partition, chain.take(links.get(chain.partition) ?? [])] as const
+  })
+  const items = await quarantinedItems(connection, new Map(spans))
+  for (const chain of filled) chain.takeQuarantined(items.get(chain.partition) ?? [])
+}
+
 export class ChainCheck {
   readonly partition: number
   links = 0
@@ -30,7 +47,7 @@ export class ChainCheck {
   #last: { link: bigint; createdAt: Moment; offset: Offset; hash: Buffer }
   #ahead: Link[] = []
   /** Quarantined records that these links cover. */
-  #items: Awaited<ReturnType<typeof quarantinedItems>> = []
+  #items: QuarantinedItem[] = []
   #isComplete = false
   #content = new Content()
   /** Up to when groups have been hashed. */
@@ -74,19 +91,25 @@ export class ChainCheck {
     return this.#ahead.length > 0 ? next.toCreatedAt <= moment : !this.#isComplete
   }
 
-  /** Reads links ahead. Returns up to when they are known; Infinity where these are all. */
-  async fill(connection: Connection): Promise<Moment> {
-    if (this.#ahead.length === 0 && !this.#isComplete) {
-      const after = this.#last.link
-      this.#ahead = await readLinks(connection, this.partition, after, linksAtOnce)
-      this.#isComplete = this.#ahead.length < linksAtOnce
-      const { offset } = this.#last
-      const to = this.#ahead.at(-1)?.toOffset ?? offset
-      if (to > offset) {
-        this.#items = await quarantinedItems(connection, this.partition, offset, to)
-      }
-    }
+  /** After which link some are wanted. */
+  get wants(): bigint | undefined {
+    return this.#ahead.length === 0 && !this.#isComplete ? this.#last.link : undefined
+  }
+
+  /** Up to when links are known; Infinity where these are all. */
+  get knownTo(): Moment {
     return this.#isComplete ? Infinity : (this.#ahead.at(-1)?.toCreatedAt ?? Infinity)
+  }
+
+  /** Takes those that were wanted; returns between which offsets they cover quarantined records. */
+  take(links: readonly Link[]): { from: Offset; to: Offset } {
+    this.#ahead = [...links]
+    this.#isComplete = links.length < linksAtOnce
+    return { from: this.#last.offset, to: links.at(-1)?.toOffset ?? this.#last.offset }
+  }
+
+  takeQuarantined(items: readonly QuarantinedItem[]): void {
+    this.#items = [...items]
   }
 
   /** Takes all groups created up to `ceiling` after those it had. */

@@ -51,7 +51,9 @@ export function readHeadsFile(file: string): HeadsFile {
     const content = JSON.parse(readFileSync(file, 'utf8')) as HeadsFile
     const isHead = ({ partition, link, hash }: Head): boolean =>
       Number.isInteger(partition) && /^\d+$/.test(link) && /^[0-9a-f]{64}$/.test(hash)
-    if (content.version === 1 && content.heads.every(isHead)) return content
+    if (content.version === 1 && Array.isArray(content.heads) && content.heads.every(isHead)) {
+      return content
+    }
   } catch (error) {
     const message = `--against ${file}: ${messageOf(error)}`
     throw new LedgerError('CONFIG_INVALID', message, { cause: error })
@@ -69,7 +71,8 @@ export async function againstFindings(
 ): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const { partition, link, hash } of heads.filter((head) => isHere(head.partition))) {
-    const [found] = await readLinks(connection, partition, BigInt(link) - 1n, 1)
+    const links = await readLinks(connection, new Map([[partition, BigInt(link) - 1n]]), 1)
+    const found = links.get(partition)?.at(0)
     const own = found?.link === BigInt(link) ? found.hash.toString('hex') : 'none'
     if (own === hash) continue
     const where = `partition ${partition}, link ${link}, as ${file} of ${madeAt} has it`

@@ -37,6 +37,16 @@ interface Decoded {
   entries: RecordEntries
 }
 
+export interface MatchStart {
+  partition: number
+  from: Offset
+  end: Offset
+  /** As `LogMatch.previous`, of the record before `from`. */
+  previous: Moment | undefined
+  /** Records with rows up to here have been compared before. */
+  checkedTo: Moment
+}
+
 export class LogMatch {
   readonly partition: number
   /** The first offset that is compared. */
@@ -47,15 +57,13 @@ export class LogMatch {
   previous: Moment | undefined
   /** Nothing more is compared: the log's end as far as it is applied, or a fault. */
   isDone = false
-  entries = 0
   readonly #feed: LogFeed
+  readonly #checkedTo: Moment
   #ahead: Decoded | undefined
 
-  constructor(
-    feed: LogFeed,
-    start: { partition: number; from: Offset; end: Offset; previous: Moment | undefined },
-  ) {
+  constructor(feed: LogFeed, start: MatchStart) {
     this.#feed = feed
+    this.#checkedTo = start.checkedTo
     this.partition = start.partition
     this.from = start.from
     this.end = start.end
@@ -67,13 +75,17 @@ export class LogMatch {
     return this.previous !== undefined
   }
 
-  /** Compares what was created up to `ceiling`, all of which must be given. */
+  /**
+   * Compares what was created up to `ceiling`, all of which must be given; returns how many entries
+   * of the log that were.
+   */
   async window(
     rows: TupleGroups,
     conflicts: TupleGroups,
     ceiling: Moment,
     output: MatchOutput,
-  ): Promise<void> {
+  ): Promise<number> {
+    let compared = 0
     const rest = [...rows.groups]
     const refused = new Map(conflicts.groups.map((group) => [group.createdAt, group]))
     for (;;) {
@@ -83,8 +95,9 @@ export class LogMatch {
       const isUnbounded = !this.isExact || ceiling === Infinity
       if (isUnbounded && output.lookups.length > lookupsMax) break
       this.#ahead = undefined
-      this.entries += record.entries.count
       const { createdAt } = record
+      if (createdAt !== undefined && createdAt <= this.#checkedTo) continue
+      compared += record.entries.count
       if (createdAt === undefined) {
         record.entries.forEach((entry) => this.#lookUp(record, entry, output))
         continue
@@ -98,11 +111,12 @@ export class LogMatch {
       if (own) this.#compareConflicts(record, conflicts.tuples, own, output)
       refused.delete(createdAt)
     }
-    if (!this.isExact) return
+    if (!this.isExact) return compared
     for (const group of rest) this.#unknown(rows.tuples, group, 'row', output)
     for (const group of refused.values()) {
       this.#unknown(conflicts.tuples, group, 'conflict', output)
     }
+    return compared
   }
 
   async #decodeNext(output: MatchOutput): Promise<Decoded | undefined> {

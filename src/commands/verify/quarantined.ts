@@ -14,6 +14,7 @@ import { sha256 } from './texts.ts'
 const recordsAtOnce = 16
 
 interface Row {
+  partition: number
   log_offset: string
   log_identity: string
   reason: string
@@ -21,31 +22,41 @@ interface Row {
   at: string
 }
 
-export async function quarantineFindings(connection: Connection, part: Part): Promise<Finding[]> {
-  const { partition } = part.head
+/** Of all partitions of a bucket. */
+export async function quarantineFindings(
+  connection: Connection,
+  parts: readonly Part[],
+): Promise<Finding[]> {
   const findings: Finding[] = []
-  const missing = new Map(part.quarantined)
-  const page = `SELECT log_offset, log_identity, reason, bytes, ${sinceEpoch('created_at')} AS at
-    FROM ledger.quarantine WHERE partition = $1 AND (log_offset, log_identity) > ($2, $3)
-    ORDER BY log_offset, log_identity LIMIT ${recordsAtOnce}`
-  let after: [string, string] = ['-1', '']
+  const partOf = new Map(parts.map((part) => [part.head.partition, part]))
+  const missing = new Map(parts.map((part) => [part, new Map(part.quarantined)]))
+  const page = `
+    SELECT partition, log_offset, log_identity, reason, bytes, ${sinceEpoch('created_at')} AS at
+    FROM ledger.quarantine
+    WHERE partition = ANY ($1::int[]) AND (partition, log_offset, log_identity) > ($2, $3, $4)
+    ORDER BY partition, log_offset, log_identity LIMIT ${recordsAtOnce}`
+  let after: [number, string, string] = [-1, '-1', '']
   for (;;) {
-    const rows = await connection.query<Row>(page, [partition, ...after])
+    const rows = await connection.query<Row>(page, [[...partOf.keys()], ...after])
     for (const row of rows) {
+      const part = partOf.get(row.partition)
+      if (part === undefined) continue
+      missing.get(part)?.delete(Number(row.log_offset))
       const [expected, found] = judge(part, row) ?? []
-      missing.delete(Number(row.log_offset))
       if (expected === undefined || found === undefined) continue
-      const where = `partition ${partition}, offset ${row.log_offset}`
+      const where = `partition ${row.partition}, offset ${row.log_offset}`
       findings.push({ check: 'quarantine', where, expected, found })
     }
     const last = rows.at(-1)
     if (last === undefined || rows.length < recordsAtOnce) break
-    after = [last.log_offset, last.log_identity]
+    after = [last.partition, last.log_offset, last.log_identity]
   }
-  for (const [offset, hash] of missing) {
-    const where = `partition ${partition}, offset ${offset}`
-    const expected = `the log's record with SHA-256 ${hash}`
-    findings.push({ check: 'quarantine', where, expected, found: 'none' })
+  for (const [part, hashes] of missing) {
+    for (const [offset, hash] of hashes) {
+      const where = `partition ${part.head.partition}, offset ${offset}`
+      const expected = `the log's record with SHA-256 ${hash}`
+      findings.push({ check: 'quarantine', where, expected, found: 'none' })
+    }
   }
   return findings
 }

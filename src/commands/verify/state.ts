@@ -5,7 +5,7 @@
 
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { LedgerError, messageOf } from '../../errors.ts'
-import type { BucketCounts, BucketPosition } from './bucket.ts'
+import type { BucketCounts, BucketProgress } from './bucket.ts'
 import type { Head } from './heads.ts'
 
 export interface VerifyState {
@@ -15,7 +15,7 @@ export interface VerifyState {
   /** Names of the steps that are done. */
   done: string[]
   /** Of the bucket that is under way. */
-  bucket: { name: string; position: BucketPosition } | undefined
+  bucket: ({ name: string } & BucketProgress) | undefined
   counts: BucketCounts
   /** Of chains that were followed. */
   heads: Head[]

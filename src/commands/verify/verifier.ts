@@ -29,8 +29,8 @@ export interface VerifierOptions {
   state: VerifyState
   findings: Findings
   signal: AbortSignal
-  /** Told when the state has changed; the share is that of its database. */
-  onProgress: (step: string, share: number) => void
+  /** Told when the state has changed; the share is that of its database, rows those of the step. */
+  onProgress: (step: string, share: number, rows: number) => void
 }
 
 export function connectToVerify(url: string): Promise<Connection> {
@@ -41,13 +41,11 @@ export class DatabaseVerifier {
   readonly #options: VerifierOptions
   readonly #connection: Connection
   readonly #layout: Layout
-  readonly #counts: BucketCounts
 
   private constructor(options: VerifierOptions, connection: Connection, layout: Layout) {
     this.#options = options
     this.#connection = connection
     this.#layout = layout
-    this.#counts = { ...options.state.counts }
   }
 
   static async open(connection: Connection, options: VerifierOptions): Promise<DatabaseVerifier> {
@@ -71,7 +69,7 @@ export class DatabaseVerifier {
         await this.#step(`bucket ${bucket}`, share(0), (name) => this.#bucket(name, seen, share))
     }
     await this.#step(`roll-ups of ${database}`, (steps - 1) / steps, async (name) => {
-      const onLeaf = (): void => this.#options.onProgress(name, (steps - 1) / steps)
+      const onLeaf = (): void => this.#options.onProgress(name, (steps - 1) / steps, 0)
       for await (const finding of rollupFindings(this.#connection, onLeaf)) {
         this.#tell(database, [finding])
       }
@@ -82,11 +80,11 @@ export class DatabaseVerifier {
     const { state, signal, onProgress } = this.#options
     if (state.done.includes(name)) return
     if (signal.aborted) throw new LedgerError('STOPPING', 'Interrupted.')
-    onProgress(name, share)
+    onProgress(name, share, 0)
     await work(name)
     state.done.push(name)
     state.bucket = undefined
-    onProgress(name, share)
+    onProgress(name, share, 0)
   }
 
   async #bucket(
@@ -98,34 +96,31 @@ export class DatabaseVerifier {
     const { bucket } = observed
     const connection = this.#connection
     const leaves = await this.#leaves(observed)
-    const before = { ...this.#counts }
     const heads = allHeads(observed, this.#layout)
-    const position = state.bucket?.name === name ? state.bucket.position : {}
+    const earlier = state.bucket?.name === name ? state.bucket : undefined
     const counts = await checkBucket({
       connection,
       bucket,
       heads,
       leaves,
       log,
-      position,
+      earlier,
       signal,
       tell: (findings) => this.#tell(name, findings),
-      onWindow: (reached, share, so) => {
-        state.bucket = { name, position: reached }
-        state.counts = sumOf(before, so)
-        onProgress(name, shareOf(share * 0.8))
+      onWindow: (progress, share) => {
+        state.bucket = { name, ...progress }
+        onProgress(name, shareOf(share * 0.8), progress.counts.rows)
       },
     })
-    state.counts = sumOf(before, counts)
-    if (state.bucket) state.heads.push(...headsAt(state.bucket.position))
-    Object.assign(this.#counts, state.counts)
     const last = Math.max(-Infinity, ...heads.map(({ createdAt }) => createdAt))
     this.#tell(name, await rowsAhead(connection, leaves, last))
     for (const [index, leaf] of leaves.entries()) {
       if (signal.aborted) throw new LedgerError('STOPPING', 'Interrupted.')
-      onProgress(name, shareOf(0.8 + (0.2 * index) / leaves.length))
+      onProgress(name, shareOf(0.8 + (0.2 * index) / leaves.length), counts.rows)
       this.#tell(name, await doubledKeys(connection, leaf))
     }
+    state.counts = sumOf(state.counts, counts)
+    if (state.bucket) state.heads.push(...headsAt(state.bucket.position))
   }
 
   /** A worker that died leaves leaves open: nobody minds then that they are read. */

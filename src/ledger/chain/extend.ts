@@ -6,7 +6,7 @@
 /*
  * What lies below a checkpoint never changes: rows of a record come with its checkpoint, and no
  * record that comes later has an older created_at (worker/created.ts). So links may be made at any
- * time after, by anyone, and come out the same; a crash of PostgreSQL that forgets the newest flushes
+ * time after, by anyone; a crash of PostgreSQL that forgets the newest flushes
  * forgets no link without them, since links are committed after them, and synchronously.
  */
 
@@ -15,9 +15,10 @@ import { chainRowsMax } from '../../limits.ts'
 import { LedgerError } from '../../errors.ts'
 import type { Connection } from '../../postgres/connection.ts'
 import { sqlState } from '../../postgres/retry.ts'
+import type { Offset } from '../../log/log.ts'
 import type { Moment } from '../moment.ts'
 import { Content, linkHash, noHash, type Link } from './digest.ts'
-import { appendLinks, quarantinedItems, readTips } from './links.ts'
+import { appendLinks, quarantinedItems, readTips, type QuarantinedItem } from './links.ts'
 import { beforeOldest, readWindow } from './read.ts'
 import { settledLeaves, type Observation, type PartitionHead } from './settled.ts'
 import { conflictShape, rowShape, Tuples } from './tuples.ts'
@@ -83,11 +84,12 @@ export class ChainExtender {
     const floor = Math.min(...due.map(floorOf))
     const last = Math.max(...due.map(({ head }) => head.createdAt))
     const ceiling = await this.#read(connection, bucket, leaves, floor, last)
-    const links: Link[] = []
-    for (const one of due) {
-      const link = await this.#link(connection, one, ceiling)
-      if (link !== undefined) links.push(link)
-    }
+    const steps = due.map((one) => ({ ...one, ...stepOf(one, ceiling) })).filter(isStep)
+    const spans = steps.map(({ head, fromOffset: from, toOffset: to }) => {
+      return [head.partition, { from, to }] as const
+    })
+    const items = await quarantinedItems(connection, new Map(spans))
+    const links = steps.map((step) => this.#link(step, items.get(step.head.partition) ?? []))
     if (links.length > 0) await appendLinks(connection, links)
     const rows = links.reduce((sum, link) => sum + link.rows, 0)
     return { links: links.length, rows, isBehind: ceiling < last }
@@ -111,18 +113,11 @@ export class ChainExtender {
     return last
   }
 
-  async #link(
-    connection: Connection,
-    { head, tip }: Due,
-    ceiling: Moment,
-  ): Promise<Link | undefined> {
-    const { partition } = head
-    const from = tip?.toCreatedAt ?? -Infinity
-    const reachesHead = ceiling >= head.createdAt
-    const toCreatedAt = reachesHead ? head.createdAt : ceiling
-    const fromOffset = tip?.toOffset ?? 0
-    const toOffset = reachesHead ? head.nextOffset : fromOffset
-    if (toCreatedAt <= from && toOffset <= fromOffset) return undefined
+  #link(
+    { head: { partition }, tip, ...step }: Step & Due,
+    items: readonly QuarantinedItem[],
+  ): Link {
+    const { from, toCreatedAt, toOffset } = step
     const content = new Content()
     for (const group of this.#rows.groupsOf(partition, from, toCreatedAt)) {
       content.addRows(this.#rows, group)
@@ -130,24 +125,36 @@ export class ChainExtender {
     for (const group of this.#conflicts.groupsOf(partition, from, toCreatedAt)) {
       content.addConflicts(this.#conflicts, group)
     }
-    for (const { item } of await quarantinedItems(connection, partition, fromOffset, toOffset)) {
-      content.addQuarantined(item)
-    }
+    for (const { item } of items) content.addQuarantined(item)
     const { rows, sum, conflicts, quarantined } = content
-    const number = (tip?.link ?? 0n) + 1n
-    const fields = {
-      partition,
-      link: number,
-      toCreatedAt,
-      toOffset,
-      rows,
-      sum,
-      conflicts,
-      quarantined,
-    }
-    const link = { ...fields, content: content.digest() }
-    return { ...link, hash: linkHash(tip?.hash ?? noHash, link) }
+    const link = (tip?.link ?? 0n) + 1n
+    const counts = { rows, sum, conflicts, quarantined, content: content.digest() }
+    const fields = { partition, link, toCreatedAt, toOffset, ...counts }
+    return { ...fields, hash: linkHash(tip?.hash ?? noHash, fields) }
   }
+}
+
+/** What one link covers. */
+interface Step {
+  from: Moment
+  toCreatedAt: Moment
+  fromOffset: Offset
+  toOffset: Offset
+}
+
+function stepOf({ head, tip }: Due, ceiling: Moment): Step {
+  const reachesHead = ceiling >= head.createdAt
+  const fromOffset = tip?.toOffset ?? 0
+  return {
+    from: tip?.toCreatedAt ?? -Infinity,
+    toCreatedAt: reachesHead ? head.createdAt : ceiling,
+    fromOffset,
+    toOffset: reachesHead ? head.nextOffset : fromOffset,
+  }
+}
+
+function isStep({ from, toCreatedAt, fromOffset, toOffset }: Step): boolean {
+  return toCreatedAt > from || toOffset > fromOffset
 }
 
 function isDue({ head, tip }: Due): boolean {

@@ -54,19 +54,23 @@ export async function readTips(
   return new Map(rows.map((row) => [row.partition, linkOf(row)]))
 }
 
-/** The links of a partition after `link`, in order, `limit` at most. */
+/** Links of some partitions after the one that is given for each, in order, `limit` of each at most. */
 export async function readLinks(
   connection: Connection,
-  partition: number,
-  link: bigint,
+  after: ReadonlyMap<number, bigint>,
   limit: number,
-): Promise<Link[]> {
+): Promise<Map<number, Link[]>> {
+  const links = new Map<number, Link[]>([...after.keys()].map((partition) => [partition, []]))
   const rows = await connection.query<LinkRow>(
-    `SELECT ${columns} FROM ledger.chain c WHERE c.partition = $1 AND c.link > $2
-     ORDER BY c.link LIMIT $3`,
-    [partition, link, limit],
+    `SELECT own.* FROM unnest($1::int[], $2::bigint[]) AS p (partition, after)
+     CROSS JOIN LATERAL (
+       SELECT ${columns} FROM ledger.chain c WHERE c.partition = p.partition AND c.link > p.after
+       ORDER BY c.link LIMIT $3) own
+     ORDER BY own.partition, own.link`,
+    [[...after.keys()], [...after.values()], limit],
   )
-  return rows.map(linkOf)
+  for (const row of rows) links.get(row.partition)?.push(linkOf(row))
+  return links
 }
 
 /** Where a checkpoint stood: all rows up to `createdAt` come from records before `offset`. */
@@ -75,39 +79,60 @@ export interface Mark {
   createdAt: Moment
 }
 
-/** The first link of a partition that knows both for an offset of `least` or more. */
-export async function markFrom(
+/** Of each partition the first link that knows both for an offset of what is given or more. */
+export async function marksFrom(
   connection: Connection,
-  partition: number,
-  least: Offset,
-): Promise<Mark | undefined> {
-  const row = await connection.queryOne<{ offset: string; at: string }>(
-    `SELECT to_offset AS offset, ${sinceEpoch('to_created_at')} AS at FROM (
-       SELECT link, to_offset, to_created_at, lag(to_offset, 1, 0::bigint) OVER (ORDER BY link) AS before
-       FROM ledger.chain WHERE partition = $1) s
-     WHERE to_offset > before AND to_offset >= $2 AND isfinite(to_created_at) ORDER BY link LIMIT 1`,
-    [partition, least],
+  least: ReadonlyMap<number, Offset>,
+): Promise<Map<number, Mark>> {
+  const rows = await connection.query<{ partition: number; offset: string; at: string }>(
+    `SELECT p.partition, m.to_offset AS offset, ${sinceEpoch('m.to_created_at')} AS at
+     FROM unnest($1::int[], $2::bigint[]) AS p (partition, least)
+     CROSS JOIN LATERAL (
+       SELECT to_offset, to_created_at FROM (
+         SELECT link, to_offset, to_created_at,
+           lag(to_offset, 1, 0::bigint) OVER (ORDER BY link) AS before
+         FROM ledger.chain c WHERE c.partition = p.partition) s
+       WHERE to_offset > before AND to_offset >= p.least AND isfinite(to_created_at)
+       ORDER BY link LIMIT 1) m`,
+    [[...least.keys()], [...least.values()]],
   )
-  return row && { offset: Number(row.offset), createdAt: Number(row.at) }
+  return new Map(
+    rows.map(({ partition, offset, at }) => {
+      return [partition, { offset: Number(offset), createdAt: Number(at) }]
+    }),
+  )
 }
 
-/** Quarantined records of a partition in order, as digest.ts wants them. */
+/** A quarantined record as digest.ts wants it. */
+export interface QuarantinedItem {
+  offset: Offset
+  item: Buffer
+}
+
+/** Quarantined records of some partitions, between offsets, in order. */
 export async function quarantinedItems(
   connection: Connection,
-  partition: number,
-  from: Offset,
-  to: Offset,
-): Promise<{ offset: Offset; item: Buffer }[]> {
-  const rows = await connection.query<{ log_offset: string; item: Buffer }>(
-    `SELECT log_offset, int8send(log_offset) || timestamptz_send(created_at)
+  spans: ReadonlyMap<number, { from: Offset; to: Offset }>,
+): Promise<Map<number, QuarantinedItem[]>> {
+  const rows = await connection.query<{ partition: number; log_offset: string; item: Buffer }>(
+    `SELECT q.partition, log_offset, int8send(log_offset) || timestamptz_send(created_at)
        || sha256(convert_to(log_identity, 'UTF8')) || sha256(convert_to(reason, 'UTF8'))
        || sha256(bytes) AS item
-     FROM ledger.quarantine
-     WHERE partition = $1 AND log_offset >= $2 AND log_offset < $3
-     ORDER BY log_offset, log_identity`,
-    [partition, from, to],
+     FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS p (partition, low, high)
+     JOIN ledger.quarantine q
+       ON q.partition = p.partition AND log_offset >= low AND log_offset < high
+     ORDER BY q.partition, log_offset, log_identity`,
+    [
+      [...spans.keys()],
+      [...spans.values()].map(({ from }) => from),
+      [...spans.values()].map(({ to }) => to),
+    ],
   )
-  return rows.map(({ log_offset, item }) => ({ offset: Number(log_offset), item }))
+  const items = new Map<number, QuarantinedItem[]>([...spans.keys()].map((one) => [one, []]))
+  for (const { partition, log_offset, item } of rows) {
+    items.get(partition)?.push({ offset: Number(log_offset), item })
+  }
+  return items
 }
 
 /** Fails where somebody else has appended the same link. */
