@@ -125,12 +125,12 @@ function positionOf(parts: readonly Part[]): BucketPosition {
 async function openParts(
   options: BucketOptions,
 ): Promise<{ parts: Part[]; feed: LogFeed | undefined }> {
-  const { connection, heads, log, tell, earlier } = options
+  const { connection, heads, log, earlier } = options
   const position = earlier?.position ?? {}
   const checkedTo = earlier?.checkedTo ?? -Infinity
   const partitions = heads.map(({ partition }) => partition)
+  if (earlier === undefined) await checkCheckpoints(options, partitions)
   const ranges = await log?.ranges(partitions)
-  const tips = await readTips(connection, partitions)
   const spans = new Map<number, { from: Offset; end: Offset }>()
   const starts = new Map<number, Moment | undefined>()
   const compared = heads.filter(({ logIdentity }) => ranges && logIdentity === log?.identity)
@@ -159,11 +159,6 @@ async function openParts(
       spans.set(partition, { from: range.first, end })
     }
   }
-  for (const head of heads) {
-    const range = ranges?.get(head.partition)
-    if (earlier) continue
-    tell(checkpointFindings(head, tips.get(head.partition), range, log?.identity))
-  }
   const feed = log && spans.size > 0 ? await LogFeed.open(log, spans) : undefined
   const parts = heads.map((head): Part => {
     const { partition } = head
@@ -171,7 +166,7 @@ async function openParts(
     const previous = starts.get(partition)
     const match =
       feed && span ? new LogMatch(feed, { partition, ...span, previous, checkedTo }) : undefined
-    const chain = new ChainCheck(partition, position[partition])
+    const chain = new ChainCheck(head, position[partition])
     return {
       head,
       chain,
@@ -182,6 +177,30 @@ async function openParts(
     }
   })
   return { parts, feed }
+}
+
+/**
+ * As they are now, beside links of the same instant. The log goes on meanwhile: what it had before is
+ * what checkpoints have passed at least, and where it ends afterwards they have not.
+ */
+async function checkCheckpoints(
+  { connection, bucket, heads, log, tell }: BucketOptions,
+  partitions: readonly number[],
+): Promise<void> {
+  const before = await log?.ranges(partitions)
+  await connection.execute('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  const results = await connection.script(headsSql(bucket))
+  const tips = await readTips(connection, partitions)
+  await connection.execute('COMMIT')
+  const after = await log?.ranges(partitions)
+  const now = new Map((results[0]?.rows ?? []).map(headOf).map((head) => [head.partition, head]))
+  for (const head of heads) {
+    const { partition } = head
+    const [first, next] = [before?.get(partition)?.first, after?.get(partition)?.next]
+    const range = first === undefined || next === undefined ? undefined : { first, next }
+    const current = now.get(partition) ?? head
+    tell(checkpointFindings(current, tips.get(partition), range, log?.identity))
+  }
 }
 
 /** From when on a part wants rows. */

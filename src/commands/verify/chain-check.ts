@@ -6,6 +6,7 @@
 import type { Group, TupleGroups } from '../../ledger/chain/tuples.ts'
 import { Content, linkHash, noHash, type Link } from '../../ledger/chain/digest.ts'
 import { quarantinedItems, readLinks, type QuarantinedItem } from '../../ledger/chain/links.ts'
+import type { PartitionHead } from '../../ledger/chain/settled.ts'
 import type { Moment } from '../../ledger/moment.ts'
 import type { Offset } from '../../log/log.ts'
 import type { Connection } from '../../postgres/connection.ts'
@@ -45,6 +46,7 @@ export class ChainCheck {
   links = 0
   rows = 0
   #last: { link: bigint; createdAt: Moment; offset: Offset; hash: Buffer }
+  readonly #head: PartitionHead
   #ahead: Link[] = []
   /** Quarantined records that these links cover. */
   #items: QuarantinedItem[] = []
@@ -53,8 +55,9 @@ export class ChainCheck {
   /** Up to when groups have been hashed. */
   #hashed: Moment
 
-  constructor(partition: number, position: ChainPosition | undefined) {
-    this.partition = partition
+  constructor(head: PartitionHead, position: ChainPosition | undefined) {
+    this.partition = head.partition
+    this.#head = head
     this.#last = position
       ? {
           link: BigInt(position.link),
@@ -103,9 +106,14 @@ export class ChainCheck {
 
   /** Takes those that were wanted; returns between which offsets they cover quarantined records. */
   take(links: readonly Link[]): { from: Offset; to: Offset } {
-    this.#ahead = [...links]
-    this.#isComplete = links.length < linksAtOnce
-    return { from: this.#last.offset, to: links.at(-1)?.toOffset ?? this.#last.offset }
+    // Links over what came since the checkpoint was read are for another time.
+    const { createdAt, nextOffset } = this.#head
+    const beyond = links.findIndex((one) => {
+      return one.toCreatedAt > createdAt || one.toOffset > nextOffset
+    })
+    this.#ahead = beyond < 0 ? [...links] : links.slice(0, beyond)
+    this.#isComplete = links.length < linksAtOnce || beyond >= 0
+    return { from: this.#last.offset, to: this.#ahead.at(-1)?.toOffset ?? this.#last.offset }
   }
 
   takeQuarantined(items: readonly QuarantinedItem[]): void {
