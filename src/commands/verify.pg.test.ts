@@ -64,7 +64,7 @@ describe('transaction-ledger verify, as it is called', () => {
     assert.deepEqual([again.code, again.out], [0, ''], again.err)
   })
 
-  test('a chain made anew over changed rows agrees with itself, and not with its heads', async () => {
+  test('a chain made anew over changed rows agrees with itself, not with its heads', async () => {
     const sql = `${changed}; DELETE FROM ledger.chain`
     const url = await changedCopy(books, 'remade', sql)
     await withConnection(url, async (connection) => {

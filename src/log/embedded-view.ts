@@ -4,10 +4,10 @@
 // Absent: writing anything; the directory's lock, which is for those who write.
 
 /*
- * lmdb lets other processes read beside the one that writes; each read sees one commit. None of them
- * is kept open from one turn of the event loop to the next, or pages that are freed meanwhile could
- * not be used again. So records that are released may be gone when they are asked for: that is a
- * fault of their partition, OFFSET_GONE, as it is on any log.
+ * lmdb lets other processes read beside the one that writes; each read sees one commit. None of
+ * them is kept open from one turn of the event loop to the next, or pages that are freed meanwhile
+ * could not be used again. So records that are released may be gone when they are asked for: that
+ * is a fault of their partition, OFFSET_GONE, as it is on any log.
  */
 
 import { existsSync } from 'node:fs'

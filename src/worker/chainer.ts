@@ -97,7 +97,7 @@ export class Chainer {
     if (looks) {
       for (const bucket of bucketsOf(await readLayout(connection))) {
         this.#linkedAt.set(bucket, this.#linkedAt.get(bucket) ?? Date.now())
-        // What was seen first is linked first, or a bucket that always has open leaves never would be.
+        // First seen, first linked, or a bucket that always has open leaves never would be.
         if (this.#pending.has(bucket) && this.#finishBy === undefined) continue
         const at = Date.now()
         this.#pending.set(bucket, { observed: await observe(connection, bucket), at })

@@ -4,9 +4,9 @@
 // Absent: which buckets there are, and what is checked besides (verifier.ts).
 
 /*
- * What lies below a checkpoint never changes. So checkpoints are read once, at the beginning, and what
- * lies below them afterwards in transactions of seconds, each with a snapshot of its own: the program
- * may go on, and PostgreSQL clean up, however long all of it takes.
+ * What lies below a checkpoint never changes. So checkpoints are read once, at the beginning, and
+ * what lies below them afterwards in transactions of seconds, each with a snapshot of its own: the
+ * program may go on, and PostgreSQL clean up, however long all of it takes.
  */
 
 import { LedgerError, messageOf } from '../../errors.ts'
@@ -86,7 +86,7 @@ const tuples = {
   conflicts: new Tuples(conflictShape, chainRowsMax),
 }
 
-/** Throws STOPPING when the signal is aborted; what was told is remembered by whoever it was told. */
+/** Throws STOPPING when the signal is aborted. */
 export async function checkBucket(options: BucketOptions): Promise<BucketCounts> {
   const { connection, heads, leaves, tell, signal } = options
   const none = { rows: 0, conflicts: 0, unproven: 0, logEntries: 0 }
@@ -180,8 +180,8 @@ async function openParts(
 }
 
 /**
- * As they are now, beside links of the same instant. The log goes on meanwhile: what it had before is
- * what checkpoints have passed at least, and where it ends afterwards they have not.
+ * As they are now, beside links of the same instant. The log goes on meanwhile: checkpoints are not
+ * before where it began before, and not past where it ends afterwards.
  */
 async function checkCheckpoints(
   { connection, bucket, heads, log, tell }: BucketOptions,

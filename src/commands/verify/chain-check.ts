@@ -177,5 +177,6 @@ type Counts = Pick<Link, 'rows' | 'sum' | 'conflicts' | 'quarantined'>
 
 function contentText({ rows, sum, conflicts, quarantined }: Counts, digest: Buffer): string {
   const hash = digest.toString('hex')
-  return `${rows} rows of ${sum}, ${conflicts} conflicts, ${quarantined} quarantined, SHA-256 ${hash}`
+  const counts = `${rows} rows of ${sum}, ${conflicts} conflicts, ${quarantined} quarantined`
+  return `${counts}, SHA-256 ${hash}`
 }

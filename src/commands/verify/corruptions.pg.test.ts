@@ -59,20 +59,22 @@ const corruptions: Record<string, Corruption> = {
   'a row is doubled, its key gone': {
     sql: `DROP INDEX ledger.transactions_b00_default_key;
       INSERT INTO ledger.transactions SELECT * FROM ledger.transactions_b00_default LIMIT 1`,
-    log: /^row doubled: account [^]*^key doubled: account \S+, id \S+, in ledger.transactions_b00_def/m,
+    log: /^row doubled: account [^]*^key doubled: account \S+, id \S+, in ledger.transactions_b00/m,
     tables:
       /^leaf: ledger.transactions_b00_default: expected a key \(account_id, id\), found none/m,
   },
   'a row is doubled with another amount and time, its key gone': {
     sql: `DROP INDEX ledger.transactions_b01_default_key;
-      INSERT INTO ledger.transactions SELECT account_id, id, amount + 1, created_at + interval '1 us'
+      INSERT INTO ledger.transactions SELECT account_id, id, amount + 1,
+        created_at + interval '1 us'
       FROM ledger.transactions_b01_default ORDER BY created_at LIMIT 1`,
     log: /^key doubled: /m,
     tables: /^key doubled: /m,
   },
   'a row that nobody sent is there': {
-    sql: `INSERT INTO ledger.transactions VALUES (gen_random_uuid(), gen_random_uuid(), 1, ${aTime})`,
-    log: /^row invented: account \S+, id \S+, partition \d+: expected no row that no record of the/m,
+    sql: `INSERT INTO ledger.transactions
+      VALUES (gen_random_uuid(), gen_random_uuid(), 1, ${aTime})`,
+    log: /^row invented: account \S+, id \S+, partition \d+: expected no row that no record/m,
     tables: content,
   },
   'a row that nobody sent is younger than any': {
@@ -127,7 +129,7 @@ const corruptions: Record<string, Corruption> = {
   'a conflict is deleted': {
     sql: `DELETE FROM ledger.conflicts WHERE (account_id, id, amount) = (
       SELECT account_id, id, amount FROM ledger.conflicts LIMIT 1)`,
-    log: /^conflict missing: account \S+, id \S+, partition \d+, offset \d+, entry \d+: expected a c/m,
+    log: /^conflict missing: account \S+, id \S+, partition \d+, offset \d+, entry \d+: /m,
     tables: content,
   },
   'a conflict is invented': {
@@ -138,7 +140,8 @@ const corruptions: Record<string, Corruption> = {
   },
   'a conflict names another recorded amount': {
     sql: `UPDATE ledger.conflicts SET recorded_amount = recorded_amount + 1
-      WHERE (account_id, id, amount) = (SELECT account_id, id, amount FROM ledger.conflicts LIMIT 1)`,
+      WHERE (account_id, id, amount) = (
+        SELECT account_id, id, amount FROM ledger.conflicts LIMIT 1)`,
     log: /^conflict row: account .*: expected a row of amount -?\d+, another one, found a row of /m,
     tables: /^chain content: [^]*^conflict row: /m,
   },
@@ -150,13 +153,13 @@ const corruptions: Record<string, Corruption> = {
   },
   'the reason of a quarantined record is altered': {
     sql: `UPDATE ledger.quarantine SET reason = 'Because.'`,
-    log: /^quarantine: partition 7, offset \d+: expected reason "Entry 0, byte 0: .*found "Because/m,
+    log: /^quarantine: partition 7, offset \d+: expected reason "Entry 0, .*found "Because/m,
     tables: content,
   },
   'a quarantined record is gone': {
     sql: `DELETE FROM ledger.quarantine WHERE log_offset =
       (SELECT max(log_offset) FROM ledger.quarantine)`,
-    log: /^quarantine: partition 7, offset \d+: expected the log's record with SHA-256 .*found none/m,
+    log: /^quarantine: partition 7, offset \d+: expected the log's record .*found none/m,
     tables: content,
   },
   'a quarantined record is invented': {
@@ -227,7 +230,7 @@ describe('transaction-ledger verify', () => {
     }
   }
 
-  test('books that agree have no findings, by log and links, by either, and by neither', async () => {
+  test('books that agree have no findings, by log and links, by either, by neither', async () => {
     assert.equal(await findings('SELECT', true), '')
     assert.equal(await findings('SELECT', false), '')
     assert.equal(await findings('DELETE FROM ledger.chain', true), '')

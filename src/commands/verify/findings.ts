@@ -14,7 +14,7 @@ export interface Finding {
 /** Of one kind and place told one by one; the rest is counted. */
 const toldMax = 100
 
-export function findingText({ check, where, expected, found }: Finding): string {
+function findingText({ check, where, expected, found }: Finding): string {
   return `${check}: ${where}: expected ${expected}, found ${found}.`
 }
 

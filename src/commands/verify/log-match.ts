@@ -4,11 +4,11 @@
 // Absent: SQL, reading the log.
 
 /*
- * A record's rows share one created_at, which follows from its timestamp and from that of the record
- * before (worker/created.ts). So each record has one group of rows, possibly none, and each entry of
- * it is a row of that group, or repeats a key that was there before: then a row with its amount, or
- * a conflict, is older. Where created_at of the record before is not known, every entry is looked
- * up, and rows that no record made are left to the chain.
+ * A record's rows share one created_at, which follows from its timestamp and from that of the
+ * record before (worker/created.ts). So each record has one group of rows, possibly none, and each
+ * entry of it is a row of that group, or repeats a key that was there before: then a row with its
+ * amount, or a conflict, is older. Where created_at of the record before is not known, every entry
+ * is looked up, and rows that no record made are left to the chain.
  */
 
 import type { Group, TupleGroups, Tuples } from '../../ledger/chain/tuples.ts'

@@ -49,7 +49,7 @@ export function readState(file: string | undefined, ledger: string[]): VerifySta
     throw new LedgerError('CONFIG_INVALID', message, { cause: error })
   }
   if (state.version === 1 && String(state.ledger) === String(ledger)) return state
-  const message = `--state ${file}: expected the state of a verification of this ledger, found other.`
+  const message = `--state ${file}: expected the state of verifying this ledger, found another.`
   throw new LedgerError('CONFIG_INVALID', `${message} Remove it to begin anew.`)
 }
 

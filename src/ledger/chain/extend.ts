@@ -48,8 +48,8 @@ export class ChainExtender {
   readonly #windows = new Map<number, Windows>()
 
   /**
-   * One window of a bucket, up to what was observed. Undefined while leaves that were open then still
-   * are, or somebody else is at work on the bucket: it is for another time.
+   * One window of a bucket, up to what was observed. Undefined while leaves that were open then
+   * still are, or somebody else is at work on the bucket: it is for another time.
    */
   async extend(connection: Connection, observed: Observation): Promise<Extended | undefined> {
     const leaves = await settledLeaves(connection, observed)

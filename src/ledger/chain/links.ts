@@ -54,7 +54,7 @@ export async function readTips(
   return new Map(rows.map((row) => [row.partition, linkOf(row)]))
 }
 
-/** Links of some partitions after the one that is given for each, in order, `limit` of each at most. */
+/** Links of some partitions after the one given for each, in order, `limit` of each at most. */
 export async function readLinks(
   connection: Connection,
   after: ReadonlyMap<number, bigint>,

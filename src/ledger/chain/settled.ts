@@ -1,13 +1,13 @@
-// How far a bucket's partitions are, such that what they hold can be read without disturbing anyone.
+// How far a bucket's partitions are, such that what they hold can be read and nobody is disturbed.
 // In:  a connection, a bucket.
 // Out: for each partition its checkpoint; the leaves to read what lies below it from.
 // Absent: reading rows (tuples.ts).
 
 /*
- * A leaf that is open (open-leaves.ts) has no index yet: looking into it means reading all of it, and
- * the worker seals leaves that are looked into. But it holds only what was committed since it was
- * opened. So who waits until the leaves that were open with the checkpoints are sealed finds
- * everything below these checkpoints in leaves that are sealed; younger rows are in newer leaves.
+ * A leaf that is open (open-leaves.ts) has no index yet: looking into it means reading all of it,
+ * and the worker seals leaves that are looked into. But it holds only what was committed since it
+ * was opened. So who waits until the leaves that were open with the checkpoints are sealed finds
+ * everything below these checkpoints in leaves that are sealed; younger rows are in newer ones.
  */
 
 import type { Offset } from '../../log/log.ts'
@@ -65,7 +65,7 @@ export function headOf(row: Record<string, unknown>): PartitionHead {
 }
 
 /** The catalogue as of the snapshot, which functions such as pg_partition_tree are not. */
-export function leavesSql(bucket: number): string {
+function leavesSql(bucket: number): string {
   return `
     WITH inside AS (
       SELECT c.oid, c.relname, c.relkind FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

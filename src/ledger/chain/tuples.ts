@@ -182,7 +182,10 @@ export class Tuples {
 
   #group(partition: number, createdAt: Moment): number {
     let moments = this.#moments.get(partition)
-    if (moments === undefined) this.#moments.set(partition, (moments = new Map()))
+    if (moments === undefined) {
+      moments = new Map<Moment, number>()
+      this.#moments.set(partition, moments)
+    }
     let group = moments.get(createdAt)
     if (group === undefined) moments.set(createdAt, (group = this.#sizes.push(0) - 1))
     this.#sizes[group]++
