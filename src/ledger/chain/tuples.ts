@@ -13,6 +13,7 @@
 
 import assert from 'node:assert/strict'
 import type { Moment } from '../moment.ts'
+import { partitionCount } from '../../record/layout.ts'
 import { partitionOf } from '../../record/partition.ts'
 
 /** Bytes of each field: account_id first, created_at last. */
@@ -56,6 +57,9 @@ export class Tuples {
   #order = new Uint32Array(0)
   #moments = new Map<number, Map<Moment, number>>()
   #sizes: number[] = []
+  /** The group of a partition that a row was added to last. */
+  readonly #lastMoment = new Float64Array(partitionCount)
+  readonly #lastGroup = new Uint32Array(partitionCount)
   #count = 0
   #groups = new Map<number, Group[]>()
 
@@ -91,6 +95,7 @@ export class Tuples {
     this.#sizes = []
     this.#moments = new Map()
     this.#groups = new Map()
+    this.#lastMoment.fill(NaN)
   }
 
   /** Takes whole COPY rows; false when they do not fit. */
@@ -181,6 +186,12 @@ export class Tuples {
   }
 
   #group(partition: number, createdAt: Moment): number {
+    // Rows of a flush come sorted by account: those of a record are all over it, and few records are.
+    const last = this.#lastGroup[partition]
+    if (this.#lastMoment[partition] === createdAt) {
+      this.#sizes[last]++
+      return last
+    }
     let moments = this.#moments.get(partition)
     if (moments === undefined) {
       moments = new Map<Moment, number>()
@@ -188,6 +199,8 @@ export class Tuples {
     }
     let group = moments.get(createdAt)
     if (group === undefined) moments.set(createdAt, (group = this.#sizes.push(0) - 1))
+    this.#lastMoment[partition] = createdAt
+    this.#lastGroup[partition] = group
     this.#sizes[group]++
     return group
   }
