@@ -186,7 +186,7 @@ export class Tuples {
   }
 
   #group(partition: number, createdAt: Moment): number {
-    // Rows of a flush come sorted by account: those of a record are all over it, and few records are.
+    // Rows of a flush are sorted by account: a partition's are all over it, of few records.
     const last = this.#lastGroup[partition]
     if (this.#lastMoment[partition] === createdAt) {
       this.#sizes[last]++
