@@ -20,6 +20,8 @@ const run = promisify(execFile)
 /** How much is persisted after the copy was made, in time. */
 const ageMs = 6_000
 const noticeMs = 30_000
+/** Workers claim their partitions one bucket after the other. */
+const claimMs = 3_000
 
 /** While PostgreSQL is stopped, its directory is as good a copy as any. */
 async function copyPostgres(scene: Scene): Promise<string> {
@@ -88,15 +90,18 @@ const trimmed: Trial = {
   },
 }
 
-/** What readiness says once it says that partitions are halted. */
+/** What readiness says once it has named partitions, and names no more of them. */
 async function haltReasons(url: string): Promise<readonly string[]> {
   const deadline = Date.now() + noticeMs
+  let before: readonly string[] = []
   for (;;) {
     const response = await fetch(`${url}/readyz`).catch(() => undefined)
     const text = (await response?.text()) ?? ''
-    if (response?.status === 503 && /operator|log begins/.test(text)) return text.split(/; |\n/)
+    const reasons = text.match(/Partition \d+: expected offset \d+, the log begins at \d+/g) ?? []
+    if (reasons.length > 0 && reasons.length === before.length) return reasons
     if (Date.now() > deadline) throw new Error(`Readiness does not say that it halted: ${text}`)
-    await delay(100)
+    before = reasons
+    await delay(claimMs)
   }
 }
 
