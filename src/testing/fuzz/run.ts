@@ -1,0 +1,98 @@
+// Runs a target on mutated inputs until the time is over, the count is reached, or it fails.
+// In:  a target, its corpus, a seed.
+// Out: how many inputs were tried and taken; the input that failed, made small.
+// Absent: files, the command line (main.ts).
+
+import { Random } from '../random.ts'
+import { Input } from './input.ts'
+import { mutate } from './mutate.ts'
+import { shrink } from './shrink.ts'
+import type { Target } from './target.ts'
+
+export interface FuzzOptions {
+  seed: number
+  /** The search ends with whichever comes first. */
+  seconds: number
+  count?: number
+  corpus: readonly Uint8Array[]
+  onProgress?: (tried: number) => void
+}
+
+export interface FuzzFailure {
+  input: Uint8Array
+  error: unknown
+}
+
+export interface FuzzResult {
+  tried: number
+  taken: number
+  seconds: number
+  /** The longest that one input took. */
+  slowestMs: number
+  failure?: FuzzFailure
+}
+
+/** What mutations begin with: the corpus, and generated inputs that take turns in being replaced. */
+const poolSize = 1024
+const replaceEvery = 16
+const pooledBytesMax = 4096
+/** Inputs that are tried as they were generated. */
+const unchangedShare = 0.05
+/** One input in so many is handed to every reference. */
+const thoroughEvery = 16
+/** Time is asked after so many inputs. */
+const turn = 256
+/** An input of a megabyte takes some 30 ms; whatever takes this long does not end by itself. */
+const hangMs = 5_000
+
+export function fuzz(target: Target, options: FuzzOptions): FuzzResult {
+  const random = new Random(options.seed)
+  const input = new Input()
+  const pool = [...options.corpus]
+  const kept = pool.length
+  while (pool.length < kept + poolSize) {
+    const fresh = target.generate(random)
+    if (fresh.length <= pooledBytesMax) pool.push(fresh)
+  }
+  const startedAt = performance.now()
+  const until = startedAt + options.seconds * 1000
+  const result: FuzzResult = { tried: 0, taken: 0, seconds: 0, slowestMs: 0 }
+  // What is thrown on the way is thrown a million times, and nobody looks at its stack.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    let turnBegan = startedAt
+    while (result.tried < (options.count ?? Infinity)) {
+      input.set(random.pick(pool))
+      if (result.tried % replaceEvery === 0) {
+        const fresh = target.generate(random)
+        // A large one would take most of the time if it were drawn again and again.
+        if (fresh.length <= pooledBytesMax) pool[kept + random.below(poolSize)] = fresh
+        else input.set(fresh)
+      }
+      if (!random.chance(unchangedShare)) {
+        mutate(input, random, target.dictionary, random.pick(pool))
+      }
+      result.tried += 1
+      const isThorough = result.tried % thoroughEvery === 0
+      if (target.check(input.bytes, isThorough) === 'taken') result.taken += 1
+      if (result.tried % turn !== 0) continue
+      const now = performance.now()
+      result.slowestMs = Math.max(result.slowestMs, now - turnBegan)
+      if (now >= until) break
+      options.onProgress?.(result.tried)
+      turnBegan = now
+    }
+  } catch (error) {
+    Error.stackTraceLimit = stackTraceLimit
+    result.failure = { error, input: shrink(target, Uint8Array.from(input.bytes)) }
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+  result.seconds = (performance.now() - startedAt) / 1000
+  if (result.slowestMs > hangMs) {
+    const message = `${turn} inputs took ${Math.round(result.slowestMs)} ms.`
+    result.failure ??= { error: new Error(message), input: Uint8Array.from(input.bytes) }
+  }
+  return result
+}
