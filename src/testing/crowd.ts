@@ -4,7 +4,6 @@
 // Absent: reading what comes, beyond counting who was answered or cut.
 
 import { connect, type Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 
 export interface Manner {
   /** Sent as soon as the socket is connected. */
@@ -96,24 +95,21 @@ function resetOne(port: number, part: string): Promise<void> {
   })
 }
 
-/** Sends without end until the server closes the connection; resolves with what it answered. */
-export async function pour(port: number, head: string, piece: Uint8Array): Promise<string> {
+/** Sends without end until the server closes the connection. */
+export async function pour(port: number, head: string, piece: Uint8Array): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1' })
-  let [answer, isClosed] = ['', false]
+  let isClosed = false
   socket.on('error', () => undefined)
-  socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')))
+  socket.resume()
   socket.once('close', () => (isClosed = true))
   socket.write(head)
-  while (!isClosed) {
-    const isTaken = socket.write(piece)
-    if (!isTaken) await Promise.race([drained(socket), delay(50)])
-  }
-  return answer
+  while (!isClosed) if (!socket.write(piece)) await drained(socket)
 }
 
 function drained(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     socket.once('drain', resolve)
-    socket.once('close', resolve)
+    socket.once('close', () => resolve())
+    if (socket.destroyed) resolve()
   })
 }
