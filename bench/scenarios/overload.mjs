@@ -17,6 +17,7 @@ const connections = 1024
 /** Every so many clients one heeds Retry-After. */
 const patientEvery = 2
 const peakSecondsMost = 60
+const lookAttemptsMax = 10
 
 export const overload = {
   name: 'overload',
@@ -63,15 +64,23 @@ async function run(bench) {
   return { ...figures, ...found }
 }
 
+/** A sample with counters: a machine that is this busy may leave a scrape unanswered. */
+async function lookAnswered({ sampler }) {
+  for (let attempt = 1; ; attempt++) {
+    const sample = await sampler.look()
+    if (sample.accepted !== undefined || attempt === lookAttemptsMax) return sample
+  }
+}
+
 /** What is persisted while a few connections send as soon as they are answered; then a pause. */
 async function peakRate(run) {
   const { options, live } = run.bench
   live.phase('peak', options.warmUpSeconds + peakSeconds(options))
   run.load.setRate(Infinity, peakConnections)
   await run.sampler.until(run.now + options.warmUpSeconds)
-  const first = await run.sampler.look()
+  const first = await lookAnswered(run)
   await run.sampler.until(run.now + peakSeconds(options))
-  const last = await run.sampler.look()
+  const last = await lookAnswered(run)
   const name = last.persisted === undefined ? 'accepted' : 'persisted'
   const peak = (last[name] - first[name]) / (last.at - first.at)
   live.note(`peak: ${name} ${perSecond(peak)}`)

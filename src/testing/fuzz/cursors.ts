@@ -55,7 +55,7 @@ function generate(random: Random): Uint8Array {
 function listingWord(random: Random, listing: Listing): string {
   const digits = (count: number): string =>
     Array.from({ length: count }, () => random.below(10)).join('')
-  const uuid = `${hex(random, 8)}-${hex(random, 4)}-${hex(random, 4)}-${hex(random, 4)}-${hex(random, 12)}`
+  const uuid = [8, 4, 4, 4, 12].map((length) => hex(random, length)).join('-')
   const positions = {
     account: Buffer.from(hex(random, 32), 'hex'),
     conflicts: Buffer.from(`${digits(18)} ${uuid} ${uuid} 0${digits(19)}`),

@@ -67,9 +67,8 @@ function runOne(
   say(describe(target.name, result))
   if (result.failure === undefined) return true
   const { error, input } = result.failure
-  say(
-    `${target.name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-  )
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  say(`${target.name} failed: ${reason}`)
   say(`Smallest input, a line for src/testing/fuzz/corpus/${target.name}.txt:`)
   say(shownInput(input))
   say(
@@ -83,9 +82,8 @@ async function growOne(target: Target, seed: number, seconds: number): Promise<v
   const { inputs, covered } = await grow(target, { seed, seconds, corpus: before })
   const root = join(import.meta.dirname, '../../..')
   writeFileSync(join(root, 'src/testing/fuzz/corpus', `${target.name}.txt`), corpusText(inputs))
-  say(
-    `${target.name}: ${before.length} inputs became ${inputs.length}; they run through ${covered} characters`,
-  )
+  say(`${target.name}: ${before.length} inputs became ${inputs.length}`)
+  say(`They run through ${covered} characters of ${target.files.join(', ')}.`)
 }
 
 export async function main(args: readonly string[]): Promise<number> {

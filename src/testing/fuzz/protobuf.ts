@@ -62,8 +62,8 @@ function checkBody(body: Uint8Array, isThorough: boolean): Verdict {
 }
 
 /**
- * Entries, or why the body is refused: of a request there must be some, not too many, and one amount
- * for an identity.
+ * Entries, or why the body is refused: of a request there must be some, not too many, and one
+ * amount for an identity.
  */
 function meaningOf({ entries, fault }: WireReading): Uint8Array | Fault {
   const count = entries.length + (fault === undefined ? 0 : 1)

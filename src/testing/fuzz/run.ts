@@ -32,7 +32,7 @@ export interface FuzzResult {
   failure?: FuzzFailure
 }
 
-/** What mutations begin with: the corpus, and generated inputs that take turns in being replaced. */
+/** What mutations begin with: the corpus, and generated inputs that are replaced in turn. */
 const poolSize = 1024
 const replaceEvery = 16
 const pooledBytesMax = 4096

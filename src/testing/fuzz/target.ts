@@ -18,8 +18,8 @@ export interface Target {
   /** An input that is well formed, or nearly. */
   generate(random: Random): Uint8Array
   /**
-   * Hands the input to the program and to a reference; with `isThorough` to every reference, some of
-   * which take ten times as long.
+   * Hands the input to the program and to a reference; with `isThorough` to every reference, some
+   * of which take ten times as long.
    *
    * @throws anything, but above all Disagreement, when the program does what it must not
    */

@@ -1,5 +1,5 @@
-// The wire format of a TransactionBatch, read slowly and plainly: what record/ and batch/ must agree
-// with.
+// The wire format of a TransactionBatch, read slowly and plainly: what record/ and batch/ must
+// agree with.
 // In:  bytes.
 // Out: transactions, each with where it begins, up to the first fault: entry, field, position and
 //      what was expected.
