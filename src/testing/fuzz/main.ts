@@ -46,7 +46,7 @@ function describe(name: string, { tried, taken, seconds, slowestMs }: FuzzResult
   const share = ((100 * taken) / tried).toFixed(1)
   return (
     `${name}: ${tried.toLocaleString('en')} inputs in ${seconds.toFixed(1)} s, ${rate} a second, ` +
-    `${share}% taken, 256 of them in ${slowestMs.toFixed(0)} ms at most`
+    `${share}% taken, 256 of them in ${slowestMs.toFixed(0)} ms of CPU at most`
   )
 }
 
