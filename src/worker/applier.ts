@@ -368,6 +368,7 @@ export class Applier {
       inserted: outcome.inserted,
       duplicates: outcome.duplicates + prepared.repeats,
       conflicts: outcome.conflicts,
+      held: outcome.held,
       quarantined: prepared.flush.quarantined.length,
       mergedBuckets: outcome.mergedBuckets.length,
       rows: prepared.flush.buckets.reduce(
