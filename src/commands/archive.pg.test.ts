@@ -2,13 +2,20 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import pino from 'pino'
 import { commitFlush } from '../ledger/commit.ts'
 import { Balances } from '../ledger/balances.ts'
 import { dayMilliseconds, ensureLeaves } from '../ledger/leaves.ts'
 import { openLeaf, sealLeaf, openLeafTable } from '../ledger/open-leaves.ts'
 import { ReadDatabases } from '../ledger/read-databases.ts'
 import { checkRollups } from '../ledger/rollup-check.ts'
+import { accountRoutes } from '../query/accounts.ts'
+import { changesRoutes } from '../query/changes.ts'
+import { entryRoutes } from '../query/entries.ts'
+import { exportRoutes } from '../query/export.ts'
+import { Persistence } from '../query/persistence.ts'
+import { transferRoutes } from '../query/transfers.ts'
+import type { HttpReply } from '../http/http.ts'
+import { ask, askWhole, parsed } from '../testing/ask.ts'
 import { runCommand } from '../testing/commands.ts'
 import { temporaryDirectory } from '../testing/guard.ts'
 import {
@@ -33,6 +40,7 @@ after(async () => {
   directory.remove()
 })
 
+const day = dayMilliseconds
 const partitions = [...Array(128).keys()]
 const now = Math.floor(Date.now() / dayMilliseconds) * dayMilliseconds
 const noon = (daysAgo: number): number => now - daysAgo * dayMilliseconds + dayMilliseconds / 2
@@ -73,25 +81,35 @@ async function scene(): Promise<{ url: string; old: Entry[] }> {
   return { url, old }
 }
 
-async function balances(url: string): Promise<unknown[]> {
-  const databases = new ReadDatabases({
-    databaseUrls: [url],
-    replicaUrls: [],
-    buckets: testLayout.buckets,
-    replicaLagSecondsMax: 30,
-    connectionsMax: 2,
-    statementSeconds: 10,
-    logger: pino({ level: 'silent' }),
-  })
+async function reading<Result>(
+  url: string,
+  read: (databases: ReadDatabases) => Promise<Result>,
+): Promise<Result> {
+  const { buckets } = testLayout
+  const databases = new ReadDatabases({ databaseUrls: [url], buckets, logger: console })
   try {
-    const ids = accounts.map((account) => uuidBytes(account))
-    const found = await new Balances(databases).ofMany(ids, {
-      signal: new AbortController().signal,
-    })
-    return found.map((summary) => ({ ...summary, asOf: '' }))
+    return await read(databases)
   } finally {
     await databases.close()
   }
+}
+
+async function balances(url: string): Promise<unknown[]> {
+  const ids = accounts.map((account) => uuidBytes(account))
+  const { signal } = new AbortController()
+  const found = await reading(url, (databases) => new Balances(databases).ofMany(ids, { signal }))
+  return found.map((summary) => ({ ...summary, asOf: '' }))
+}
+
+/** Lines of a reply that is streamed; no more than are asked for. */
+async function linesOf(reply: HttpReply, most = Infinity): Promise<string[]> {
+  let text = ''
+  assert(typeof reply.body === 'object' && Symbol.asyncIterator in reply.body)
+  for await (const chunk of reply.body) {
+    text += Buffer.from(chunk).toString()
+    if (text.split('\n').length > most) break
+  }
+  return text.split('\n').filter((line) => line !== '')
 }
 
 let directories = 0
@@ -194,6 +212,68 @@ test('what comes with an id of an archived day is held, and judged when the day 
   assert.deepEqual(await column(url, 'SELECT count(*)::int FROM ledger.held_entries'), [0])
   await withConnection(url, async (connection) => {
     assert.deepEqual(await checkRollups(connection), [])
+  })
+})
+
+test('reads say what is archived, and never leave it out in silence', async () => {
+  const { url, old } = await scene()
+  const account = accounts[3] ?? ''
+  const path = `/v1/accounts/${account}`
+  const own = old.filter(({ accountId }) => accountId === account)
+  const at = new Date(own[own.length >> 1]?.createdAt ?? 0).toISOString()
+  await reading(url, async (databases) => {
+    const persistence = new Persistence(databases)
+    const routes = [
+      ...accountRoutes({ databases, persistence, receipts: undefined }),
+      ...exportRoutes(databases),
+      ...entryRoutes(databases),
+      ...transferRoutes(databases),
+      ...changesRoutes(databases),
+    ]
+    type Page = { transactions: { id: string }[]; archived?: unknown }
+    const statement = async (query: string): Promise<Page> =>
+      parsed(await askWhole(routes, `${path}/transactions?limit=1000&${query}`)) as Page
+    const isArchived = { name: 'LedgerError', code: 'ARCHIVED' }
+    const before = await statement('running_balance=true&order=asc')
+    assert.equal(before.archived, undefined)
+    const changes = '/v1/changes?follow=false'
+    await column(url, 'UPDATE ledger.checkpoints SET last_created_at = now()')
+    const lines = await linesOf(await ask(routes, `${changes}&after=start&limit=1`))
+    const { cursor = '' } = JSON.parse(lines.at(-1) ?? '') as { cursor?: string }
+    assert.equal((await archive(url, newDirectory())).code, 0)
+
+    const after = await statement('running_balance=true&order=asc')
+    const ids = new Set(after.transactions.map(({ id }) => id))
+    assert.deepEqual(
+      after.transactions,
+      before.transactions.filter(({ id }) => ids.has(id)),
+      'with the same balances',
+    )
+    assert.equal(after.transactions.length, before.transactions.length - own.length - 25)
+    const midnight = (daysAgo: number): string => new Date(noon(daysAgo) - day / 2).toISOString()
+    const span = { from: midnight(6), to: midnight(4), count: String(own.length + 25) }
+    assert.deepEqual(after.archived, [span])
+    assert.equal((await statement(`from=${midnight(4)}`)).archived, undefined)
+    assert.deepEqual(await statement(`to=${midnight(5)}`), {
+      transactions: [],
+      archived: [{ ...span, to: midnight(5), count: String(own.length) }],
+      next_cursor: null,
+      prev_cursor: null,
+    })
+    const [id] = own.map((entry) => entry.id)
+    await assert.rejects(ask(routes, `${path}/transactions/${id}`), isArchived)
+    await assert.rejects(ask(routes, `/v1/transactions/${id}`), isArchived)
+    await assert.rejects(ask(routes, `${path}?at=${at}`), isArchived)
+    const early = new Date(noon(7)).toISOString()
+    assert.match(String((await askWhole(routes, `${path}?at=${early}`)).body), /"balance":"0"/)
+    assert.equal((await ask(routes, `${path}?at=${midnight(4)}`)).status, 200)
+    const whole = await ask(routes, `${path}/transactions/export`)
+    await assert.rejects(linesOf(whole), isArchived)
+    const rest = await ask(routes, `${path}/transactions/export?from=${midnight(4)}`)
+    assert.equal((await linesOf(rest)).length, after.transactions.length)
+    await assert.rejects(ask(routes, `${changes}&after=${encodeURIComponent(cursor)}`), isArchived)
+    assert.equal((await ask(routes, `${changes}&after=start`)).status, 200)
+    persistence.end()
   })
 })
 

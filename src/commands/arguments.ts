@@ -59,7 +59,7 @@ function parsed(
   options: Record<string, { type: 'string' | 'boolean' }>,
 ): Record<string, string | boolean | undefined> {
   try {
-    return parseArgs({ args: [...argv], options }).values as Record<string, string | boolean>
+    return parseArgs({ args: [...argv], options }).values
   } catch (error) {
     throw new LedgerError('CONFIG_INVALID', `${messageOf(error)} See --help.`)
   }
