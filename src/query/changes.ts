@@ -89,15 +89,16 @@ class ChangesEndpoint {
 
   /** Who goes on from a cursor must not miss what is archived meanwhile; `start` is what there is. */
   async #expectThere(moments: ReadonlyMap<number, Moment>, heads: Heads): Promise<void> {
+    if ([...moments.values()].every((moment) => moment === -Infinity)) return
     const archived = await archivedUntil(this.#databases)
     for (const [partition, moment] of moments) {
       const until = archived.get(bucketOf(partition, this.#databases.buckets)) ?? -Infinity
       const last = heads.get(partition)?.last ?? -Infinity
-      if (moment === -Infinity || moment >= last || moment >= until) continue
+      if (moment >= last || moment >= until) continue
       throw new LedgerError(
         'ARCHIVED',
-        `Partition ${partition}: entries created after ${momentText(moment)} are archived, up to ` +
-          `${momentText(until)}. Changes can be read from this cursor once they are restored.`,
+        `Partition ${partition}: entries created up to ${momentText(until)} are archived, and the ` +
+          'cursor has not come to all of them. They can be read once they are restored.',
       )
     }
   }
