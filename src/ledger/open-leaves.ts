@@ -188,15 +188,14 @@ export async function sealLeaf(
 export async function sealBucket(connection: Connection, bucket: number): Promise<void> {
   await connection.script(`BEGIN; SELECT pg_advisory_xact_lock(${leafLock}, ${bucket}); COMMIT`)
   const open = await connection.query<{ leaf: string }>(
-    `SELECT n.nspname || '.' || c.relname AS leaf
-     FROM pg_partition_tree($1::regclass) t
-     JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+    `SELECT c.relname AS leaf
+     FROM pg_partition_tree($1::regclass) t JOIN pg_class c ON c.oid = t.relid
      WHERE t.isleaf AND NOT EXISTS (
        SELECT FROM pg_index i WHERE i.indrelid = t.relid AND i.indisunique AND i.indisvalid)
      ORDER BY leaf`,
     [bucketTable(bucket)],
   )
-  for (const { leaf } of open) await sealLeaf(connection, bucket, leaf)
+  for (const { leaf } of open) await sealLeaf(connection, bucket, `ledger.${leaf}`)
 }
 
 /**
