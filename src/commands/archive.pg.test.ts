@@ -2,11 +2,8 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { commitFlush } from '../ledger/commit.ts'
-import { Balances } from '../ledger/balances.ts'
-import { dayMilliseconds, ensureLeaves } from '../ledger/leaves.ts'
-import { openLeaf, sealLeaf, openLeafTable } from '../ledger/open-leaves.ts'
-import { ReadDatabases } from '../ledger/read-databases.ts'
+import { dayMilliseconds as day } from '../ledger/leaves.ts'
+import { openLeaf } from '../ledger/open-leaves.ts'
 import { checkRollups } from '../ledger/rollup-check.ts'
 import { accountRoutes } from '../query/accounts.ts'
 import { changesRoutes } from '../query/changes.ts'
@@ -15,6 +12,17 @@ import { exportRoutes } from '../query/export.ts'
 import { Persistence } from '../query/persistence.ts'
 import { transferRoutes } from '../query/transfers.ts'
 import type { HttpReply } from '../http/http.ts'
+import {
+  accounts,
+  archiveScene,
+  balances,
+  dateOf,
+  entriesOf,
+  noon,
+  partitions,
+  reading,
+  write,
+} from '../testing/archive-scene.ts'
 import { ask, askWhole, parsed } from '../testing/ask.ts'
 import { runCommand } from '../testing/commands.ts'
 import { temporaryDirectory } from '../testing/guard.ts'
@@ -22,13 +30,12 @@ import {
   claimAll,
   column,
   createTestLedger,
-  flushOf,
   ledgerRows,
   testLayout,
   withConnection,
 } from '../testing/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
-import { idAt, partitionOfAccount, uuidBytes, type Entry } from '../testing/rows.ts'
+import { idAt, partitionOfAccount, type Entry } from '../testing/rows.ts'
 
 let server: TestPostgres
 const directory = temporaryDirectory('archive')
@@ -40,66 +47,7 @@ after(async () => {
   directory.remove()
 })
 
-const day = dayMilliseconds
-const partitions = [...Array(128).keys()]
-const now = Math.floor(Date.now() / dayMilliseconds) * dayMilliseconds
-const noon = (daysAgo: number): number => now - daysAgo * dayMilliseconds + dayMilliseconds / 2
-const dateOf = (daysAgo: number): string => new Date(noon(daysAgo)).toISOString().slice(0, 10)
-const accounts = Array.from({ length: 12 }, () => crypto.randomUUID())
-
-function entriesOf(daysAgo: number, count: number): Entry[] {
-  return Array.from({ length: count }, (_, index) => {
-    const createdAt = noon(daysAgo) + index
-    const accountId = accounts[index % accounts.length] ?? ''
-    return { accountId, id: idAt(createdAt), amount: BigInt(index) * 3n - 40n, createdAt }
-  })
-}
-
-async function write(url: string, entries: readonly Entry[], mayRepeat = false) {
-  return withConnection(url, async (connection) => {
-    const checkpoints = await claimAll(connection, partitions)
-    return commitFlush(connection, flushOf(entries, checkpoints, mayRepeat))
-  })
-}
-
-/** Entries of six, five, four and no days ago; of six days ago in two leaves for one bucket. */
-async function scene(): Promise<{ url: string; old: Entry[] }> {
-  const url = await createTestLedger(server)
-  await withConnection(url, async (connection) => {
-    const span = { from: new Date(noon(6)), to: new Date(noon(0)) }
-    assert.deepEqual(await ensureLeaves(connection, console, span), [])
-    const checkpoints = await claimAll(connection, partitions)
-    const own = checkpoints.filter(({ partition }) => partition % testLayout.buckets === 1)
-    const leaf = { from: noon(6), to: noon(6) + 1000 }
-    assert.equal(await openLeaf(connection, 1, leaf, own), undefined)
-    await sealLeaf(connection, 1, openLeafTable(1, leaf))
-  })
-  const old = entriesOf(6, 1500)
-  const random = { accountId: accounts[0] ?? '', id: crypto.randomUUID(), amount: 5n }
-  await write(url, [...old, ...entriesOf(5, 300), ...entriesOf(4, 300)])
-  await write(url, [...entriesOf(0, 100), { ...random, createdAt: noon(0) }])
-  return { url, old }
-}
-
-async function reading<Result>(
-  url: string,
-  read: (databases: ReadDatabases) => Promise<Result>,
-): Promise<Result> {
-  const { buckets } = testLayout
-  const databases = new ReadDatabases({ databaseUrls: [url], buckets, logger: console })
-  try {
-    return await read(databases)
-  } finally {
-    await databases.close()
-  }
-}
-
-async function balances(url: string): Promise<unknown[]> {
-  const ids = accounts.map((account) => uuidBytes(account))
-  const { signal } = new AbortController()
-  const found = await reading(url, (databases) => new Balances(databases).ofMany(ids, { signal }))
-  return found.map((summary) => ({ ...summary, asOf: '' }))
-}
+const scene = () => archiveScene(server)
 
 /** Lines of a reply that is streamed; no more than are asked for. */
 async function linesOf(reply: HttpReply, most = Infinity): Promise<string[]> {
