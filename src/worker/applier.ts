@@ -12,7 +12,6 @@ import type {
   CheckpointStep,
   Flush,
   FlushOutcome,
-  Pause,
   QuarantinedRecord,
 } from '../ledger/flush.ts'
 import { flushQuarantineMax, flushRowsMax, timestampMax, timestampMin } from '../limits.ts'
@@ -22,10 +21,12 @@ import { faultText } from '../record/fault.ts'
 import { entryBytes } from '../record/layout.ts'
 import { bucketOf } from '../record/partition.ts'
 import { crashPoint } from '../testing/crash.ts'
+import { createdWith, type Created } from './created.ts'
 import { HeldPartitions } from './held.ts'
 import { OpenBuckets } from './open-buckets.ts'
 import { slice, type FromWorker, type ThreadOptions, type ToWorker } from './protocol.ts'
 import { RepeatWatch } from './repeats.ts'
+import { Rest } from './rest.ts'
 import { RowEncoder } from './rows.ts'
 import { SliceQueue } from './slices.ts'
 
@@ -44,15 +45,6 @@ interface Prepared {
   repeats: number
 }
 
-/** When the rows of a partition in a flush were created. */
-interface Created {
-  createdAt: number
-  pause?: Pause
-}
-
-/** From when on a partition without records has paused. */
-const pauseMicroseconds = 1_000_000
-
 const flushBytesMax = flushRowsMax * entryBytes
 const retryLeastMs = 50
 const retryMostMs = 2000
@@ -69,6 +61,7 @@ export class Applier {
   private readonly encoder: RowEncoder
   private readonly repeats: RepeatWatch
   private readonly open: OpenBuckets
+  private readonly rest = new Rest()
   private readonly ring: Uint8Array
   private toClaim = new Set<number>()
   private connection: Connection | undefined
@@ -113,8 +106,9 @@ export class Applier {
   async run(): Promise<void> {
     let failures = 0
     while (!(this.stopping && this.queue.length === 0)) {
-      if (!this.hasWork) {
-        await this.nextMessage()
+      const restMs = this.isUrgent ? 0 : this.rest.left(performance.now(), this.queue.bytes)
+      if (restMs > 0 || !this.hasWork) {
+        await this.nextMessage(restMs)
         continue
       }
       try {
@@ -128,18 +122,24 @@ export class Applier {
     await this.connection?.close()
   }
 
-  /** A leaf in doubt is work too: nobody else would seal it. */
   private get hasWork(): boolean {
-    return this.toClaim.size > 0 || this.queue.length > 0 || this.open.isDoubtful
+    return this.isUrgent || this.queue.length > 0
   }
 
-  private nextMessage(): Promise<void> {
+  /** A leaf in doubt is work too: nobody else would seal it. */
+  private get isUrgent(): boolean {
+    return this.stopping || this.toClaim.size > 0 || this.open.isDoubtful
+  }
+
+  /** @param restMs how long at most, where something waits already */
+  private nextMessage(restMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const idle = this.open.hasOpenLeaves
-        ? setInterval(() => this.open.sealIdle(), idleMs)
-        : undefined
+      const timer =
+        this.queue.length > 0
+          ? setTimeout(() => this.wake(), Math.ceil(restMs))
+          : setInterval(() => this.open.sealIdle(), idleMs)
       this.wake = () => {
-        clearInterval(idle)
+        clearTimeout(timer)
         resolve()
       }
     })
@@ -326,14 +326,7 @@ export class Applier {
       : { position: 0, expected: `at most ${flushBytesMax} bytes`, found: `${length}` }
     if (typeof added === 'number') {
       numbers[at + slice.length] = added
-      const createdAt = this.encoder.created
-      if (createdAt - previous >= pauseMicroseconds) {
-        created.set(partition, { createdAt, pause: { from: previous, to: createdAt } })
-      } else if (before) {
-        before.createdAt = createdAt
-      } else {
-        created.set(partition, { createdAt })
-      }
+      created.set(partition, createdWith(before, previous, this.encoder.created))
     } else {
       const bytes = Buffer.from(this.ring.slice(start, start + length))
       const offset = numbers[at + slice.offset]
@@ -348,6 +341,7 @@ export class Applier {
     const started = performance.now()
     this.inFlight = prepared.steps
     const outcome = await this.commitSealed(connection, prepared.flush)
+    this.rest.worked(started, performance.now())
     if (outcome.kind === 'stale') {
       this.open.doubt()
       const asked = prepared.steps.map(({ partition }) => partition)

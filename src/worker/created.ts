@@ -3,6 +3,7 @@
 // Out: microseconds since 2000-01-01 UTC, as PostgreSQL keeps them.
 // Absent: state.
 
+import type { Pause } from '../ledger/flush.ts'
 import { postgresEpochMs } from '../ledger/moment.ts'
 
 /*
@@ -25,4 +26,23 @@ export function createdAfter(previous: number, timestamp: number): number {
 /** Past the year 2255 not every microsecond is a double any more. */
 function spacingAt(value: number): number {
   return Math.max(1, 2 ** (Math.floor(Math.log2(Math.abs(value))) - 52))
+}
+
+/** When the rows of a partition in a flush were created. */
+export interface Created {
+  createdAt: number
+  pause?: Pause
+}
+
+/** From when on a partition without records has paused. */
+const pauseMicroseconds = 1_000_000
+
+/** What is known of a partition in a flush once another record is in it; `before` without it. */
+export function createdWith(
+  before: Created | undefined,
+  previous: number,
+  createdAt: number,
+): Created {
+  if (createdAt - previous < pauseMicroseconds) return { ...before, createdAt }
+  return { createdAt, pause: { from: previous, to: createdAt } }
 }

@@ -113,10 +113,6 @@ export class OpenBuckets {
     return this.doubtful
   }
 
-  get hasOpenLeaves(): boolean {
-    return this.buckets.some(({ keys }) => keys.isOpen)
-  }
-
   /**
    * To be called before each flush is encoded. Where repetitions are expected, keys are remembered
    * beyond open leaves.

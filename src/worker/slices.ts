@@ -4,22 +4,31 @@
 //      again.
 // Absent: the bytes of the records.
 
-import { sliceFields } from './protocol.ts'
+import { slice, sliceFields } from './protocol.ts'
 
 export class SliceQueue {
   private messages: Float64Array[] = []
   /** Index into the first message of the oldest slice. */
   private at = 0
   private slices = 0
+  private waitingBytes = 0
 
   get length(): number {
     return this.slices
+  }
+
+  /** Of the records that wait. */
+  get bytes(): number {
+    return this.waitingBytes
   }
 
   push(message: Float64Array): void {
     if (message.length === 0) return
     this.messages.push(message)
     this.slices += message.length / sliceFields
+    for (let at = slice.length; at < message.length; at += sliceFields) {
+      this.waitingBytes += message[at]
+    }
   }
 
   /**
@@ -36,6 +45,12 @@ export class SliceQueue {
 
   /** Forgets the oldest `count` slices. */
   drop(count: number): void {
+    let left = count
+    this.visit((numbers, at) => {
+      if (left-- === 0) return false
+      this.waitingBytes -= numbers[at + slice.length]
+      return true
+    })
     this.slices -= count
     this.at += count * sliceFields
     let whole = 0
