@@ -5,8 +5,9 @@
 
 /*
  * For each day: close it, write its files, read each back, write the manifest, and only then drop
- * the entries, if they add up to what the files hold. Whatever ends this in between, the entries are
- * in the tables or in files that are on disk and were read, or in both; the same command goes on.
+ * the entries, if they add up to what the files hold. Whatever ends this in between, the entries
+ * are in the tables or in files that are on disk and were read, or in both; the same command goes
+ * on.
  */
 
 import { mkdir } from 'node:fs/promises'
@@ -39,8 +40,8 @@ import { dateOf, runCommand, type CommandLine, type CommandSyntax } from './argu
 import { withDatabases } from './databases.ts'
 
 const syntax: CommandSyntax = {
-  introduction: `transaction-ledger archive: moves the entries of old days from the tables into compressed files.
-The program may run meanwhile. Balances stay as they are; the entries themselves can be read again
+  introduction: `transaction-ledger archive: moves the entries of old days from the tables into
+compressed files. The program may run meanwhile. Balances stay as they are; the entries themselves can be read again
 after restore. It may be interrupted at any time: the same command goes on.
 
 Days go by the time in the ids. What comes later with an id of an archived day is kept in
@@ -98,8 +99,8 @@ async function archiveDatabase(url: string, before: string, to: string): Promise
     say(`${maskUrl(url)}: ${entries} entries of ${days.length} days of buckets archived.`)
     if (days.length > 0) {
       say(
-        `From now on an entry with an id of one of these days is kept in ledger.held_entries: only ` +
-          'a restored day tells whether it repeats one. Ids of other days, and those that are in ' +
+        'From now on an entry with an id of one of these days is kept in ' +
+          'ledger.held_entries: only a restored day tells whether it repeats one. Ids of other days, and those that are in ' +
           'no day, stay unique as before.',
       )
     }

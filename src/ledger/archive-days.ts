@@ -4,11 +4,11 @@
 // Absent: files (commands/archive/), taking entries out of the tables (archive.ts).
 
 /*
- * A day is closed by a trigger on each of its leaves that refuses rows, with the error of a repeated
- * key. So a flush that brings one takes the slow way, and finds ledger.archived_days there
+ * A day is closed by a trigger on each of its leaves that refuses rows, with the error of a
+ * repeated key. So a flush that brings one takes the slow way, and finds ledger.archived_days there
  * (merge.ts): the entry goes to ledger.held_entries, in the flush's own transaction. CREATE TRIGGER
- * waits for whoever writes to the leaf, and no leaf is opened in a closed day (open-leaves.ts): from
- * then on what the day holds is what it will hold, for as long as `closing` stays the same.
+ * waits for whoever writes to the leaf, and no leaf is opened in a closed day (open-leaves.ts):
+ * from then on what the day holds is what it will hold, for as long as `closing` stays the same.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'

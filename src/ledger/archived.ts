@@ -86,7 +86,8 @@ export async function expectIdUnarchived(databases: ReadDatabases, id: Uint8Arra
   const all = await databases.all()
   const select = `
     SELECT day::text FROM ledger.archived_days
-    WHERE archived_at IS NOT NULL AND low <= ${uuidLiteral(id)} AND high > ${uuidLiteral(id)} LIMIT 1`
+    WHERE archived_at IS NOT NULL AND low <= ${uuidLiteral(id)} AND high > ${uuidLiteral(id)}
+    LIMIT 1`
   const found = await Promise.all(all.map((database) => database.read<{ day: string }>(select)))
   const [first] = found.flat()
   if (first === undefined) return

@@ -71,7 +71,7 @@ export async function mergeIncoming(
   return { inserted, duplicates: rows - inserted - conflicts - held, conflicts, held }
 }
 
-/** How many; or that some belong to a day that takes none, and the savepoint is to be gone back to. */
+/** How many; or that some belong to a closed day, and the savepoint is to be gone back to. */
 async function insertNew(connection: Connection, table: string): Promise<number | 'archived'> {
   try {
     const results = await connection.script(`

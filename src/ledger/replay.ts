@@ -5,10 +5,11 @@
 // Absent: the log, and filling tables (worker/, as ever).
 
 /*
- * `ledger` is served; `ledger_replay` is being made, and has checkpoints of its own, so that whoever
- * goes on with it goes on from where it is; `ledger_before_replay` is what `ledger` was, until it is
- * dropped. The names change in one transaction that locks the checkpoints of `ledger` and sees that
- * they have not moved: whoever had claimed a partition meanwhile would have moved them.
+ * `ledger` is served; `ledger_replay` is being made, and has checkpoints of its own, so that
+ * whoever goes on with it goes on from where it is; `ledger_before_replay` is what `ledger` was,
+ * until it is dropped. The names change in one transaction that locks the checkpoints of `ledger`
+ * and sees that they have not moved: whoever had claimed a partition meanwhile would have moved
+ * them.
  */
 
 import { LedgerError } from '../errors.ts'
@@ -85,7 +86,7 @@ export async function factsOf(connection: Connection, schema: Schema): Promise<F
   return found ?? {}
 }
 
-/** Entries that `ledger` has in files or apart from its tables: what is made anew has them again. */
+/** Entries that `ledger` has in files or held apart: what is made anew has them in its tables. */
 export async function archivedEntries(connection: Connection): Promise<string> {
   const found = await connection.queryOne<{ exists: boolean }>(
     `SELECT to_regclass('ledger.archived_days') IS NOT NULL AS exists`,
@@ -123,9 +124,17 @@ async function replaceServed(connection: Connection, before: readonly Position[]
   if (JSON.stringify(now) !== JSON.stringify(before)) {
     throw new LedgerError(
       'FENCED',
-      `${connection.where}: expected ledger.checkpoints as it was when the replay began, found it ` +
-        'changed: a worker ran meanwhile. Nothing is swapped. Stop it, and go on with the replay.',
+      `${connection.where}: expected ledger.checkpoints as it was when the replay began, found ` +
+        'it changed: a worker ran meanwhile. Nothing is swapped. Stop it, and go on with the replay.',
     )
+  }
+  // Links of what is the same stay what they are: heads that are kept elsewhere still prove it.
+  const found = await connection.queryOne<{ hasChain: boolean }>(
+    `SELECT to_regclass('${made}.chain') IS NOT NULL
+       AND to_regclass('${served}.chain') IS NOT NULL AS "hasChain"`,
+  )
+  if (found?.hasChain === true) {
+    await connection.script(`INSERT INTO ${made}.chain SELECT * FROM ${served}.chain`)
   }
   await connection.script(`
     UPDATE ${made}.checkpoints n SET epoch = greatest(n.epoch, o.epoch) + 1
@@ -153,12 +162,14 @@ const renamedSql = `
           THEN format('TABLE %s', c.oid::regclass)
           ELSE format('COLUMN %s.%I', c.oid::regclass, a.attname) END AS object,
         d.description AS comment
-      FROM pg_description d JOIN pg_class c ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid
+      FROM pg_description d
+      JOIN pg_class c ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid
       LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid
       WHERE c.relnamespace = '${served}'::regnamespace AND c.relkind IN ('r', 'p')
         AND d.description LIKE '%${made}%'
     LOOP
-      EXECUTE format('COMMENT ON %s IS %L', one.object, replace(one.comment, '${made}', '${served}'));
+      EXECUTE format('COMMENT ON %s IS %L',
+        one.object, replace(one.comment, '${made}', '${served}'));
     END LOOP;
   END
   $renamed$`

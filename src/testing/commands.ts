@@ -18,8 +18,8 @@ export interface CommandEnd {
 
 /** @param crashAt a crash point to die at */
 export async function runCommand(argv: readonly string[], crashAt?: string): Promise<CommandEnd> {
-  const env = { ...process.env, ...(crashAt === undefined ? {} : { CRASH_AT: crashAt }) }
-  const child = spawn(process.execPath, [main, ...argv], { env })
+  const more = crashAt === undefined ? {} : { env: { CRASH_AT: crashAt } }
+  const child = spawn(process.execPath, [main, ...argv], more)
   const said = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))

@@ -9,8 +9,9 @@
  * Row     => INT16 4, INT32 16 account_id[16], INT32 16 id[16], INT32 8 INT64 amount,
  *            INT32 8 INT64 created_at                    microseconds since 2000-01-01 UTC
  *
- * Rows ascend by (account_id, id), each key once, so that equal content is equal bytes. Without this
- * program: gunzip -c FILE | psql -c 'COPY t (account_id, id, amount, created_at) FROM STDIN binary'.
+ * Rows ascend by (account_id, id), each key once, so that equal content is equal bytes. Without
+ * this program: gunzip -c FILE | psql -c 'COPY t (account_id, id, amount, created_at) FROM STDIN
+ * binary'.
  */
 
 import { createHash } from 'node:crypto'

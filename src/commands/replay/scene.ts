@@ -67,8 +67,8 @@ export async function sceneOf(
 const shownMax = 10
 
 /**
- * Where each partition's replay ends: at what is served, so that the two can be compared; at the end
- * of the log where nothing is.
+ * Where each partition's replay ends: at what is served, so that the two can be compared; at the
+ * end of the log where nothing is.
  *
  * @throws LedgerError OFFSET_GONE with all that is missing, OFFSET_BEYOND_END, LOG_IDENTITY_CHANGED
  */
@@ -110,9 +110,9 @@ export async function targetsOf(
   throw new LedgerError(
     'OFFSET_GONE',
     `The log does not reach back to where the ledger began. Gone are ` +
-      `${missing.slice(0, shownMax).join('; ')}${more}. Tables can be made anew only from a log that ` +
-      'has kept everything: on Kafka by the retention of its topic, the embedded one by --keep-log ' +
-      'from the beginning.',
+      `${missing.slice(0, shownMax).join('; ')}${more}. Tables can be made ` +
+      'anew only from a log that has kept everything: on Kafka by the retention of its topic, the ' +
+      'embedded one by --keep-log from the beginning.',
   )
 }
 

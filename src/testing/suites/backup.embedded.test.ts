@@ -24,7 +24,7 @@ async function documented(chapter: string, language: string): Promise<string[]> 
 
 function shell(command: string | undefined, variables: Readonly<Record<string, string>>): void {
   assert(command !== undefined, 'the page shows the command')
-  const env = { PATH: process.env['PATH'], ...variables }
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', ...variables }
   const { status, stderr } = spawnSync('/bin/sh', ['-ec', command], { env, encoding: 'utf8' })
   assert.equal(status, 0, stderr)
 }
