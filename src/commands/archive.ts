@@ -41,11 +41,13 @@ import { withDatabases } from './databases.ts'
 
 const syntax: CommandSyntax = {
   introduction: `transaction-ledger archive: moves the entries of old days from the tables into
-compressed files. The program may run meanwhile. Balances stay as they are; the entries themselves can be read again
-after restore. It may be interrupted at any time: the same command goes on.
+compressed files. The program may run meanwhile. Balances stay as they are; the entries
+themselves can be read again after restore. It may be interrupted at any time: the same command
+goes on.
 
 Days go by the time in the ids. What comes later with an id of an archived day is kept in
-ledger.held_entries: whether it repeats an archived entry can be told only once the day is restored.
+ledger.held_entries: whether it repeats an archived entry can be told only once the day is
+restored.
 `,
   own: {
     before: {
@@ -100,7 +102,8 @@ async function archiveDatabase(url: string, before: string, to: string): Promise
     if (days.length > 0) {
       say(
         'From now on an entry with an id of one of these days is kept in ' +
-          'ledger.held_entries: only a restored day tells whether it repeats one. Ids of other days, and those that are in ' +
+          'ledger.held_entries: only a restored day tells whether it repeats one. ' +
+          'Ids of other days, and those that are in ' +
           'no day, stay unique as before.',
       )
     }

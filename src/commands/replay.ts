@@ -33,11 +33,12 @@ import { sceneOf, targetsOf, type DatabaseScene } from './replay/scene.ts'
 import { rollUpRest } from './roll-up.ts'
 
 const syntax: CommandSyntax = {
-  introduction: `transaction-ledger replay: makes the tables anew from the log, in a schema ledger_replay,
-by the same workers that write them otherwise; compares them with those there are; and puts them in their place.
-No worker may run meanwhile; reads go on. It may be interrupted at any time: the same command goes
-on. The log must have kept everything since the ledger began. What was there before is kept in a schema
-ledger_before_replay. Grants on the tables have to be given again.
+  introduction: `transaction-ledger replay: makes the tables anew from the log, in a schema
+ledger_replay, by the same workers that write them otherwise; compares them with those there are;
+and puts them in their place. No worker may run meanwhile; reads go on. It may be interrupted at
+any time: the same command goes on. The log must have kept everything since the ledger began.
+What was there before is kept in a schema ledger_before_replay. Grants on the tables have to be
+given again.
 `,
   own: {
     'accept-differences': {

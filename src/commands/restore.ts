@@ -19,10 +19,11 @@ import { dateOf, runCommand, type CommandLine, type CommandSyntax } from './argu
 import { withDatabases } from './databases.ts'
 
 const syntax: CommandSyntax = {
-  introduction: `transaction-ledger restore: brings days that archive wrote back into the tables, bit for
-bit; into the database they came from, or into another one with as many buckets. The program may run meanwhile.
-Checksums are verified before anything is changed, and a day is brought back as a whole or not at
-all. What came for it meanwhile (ledger.held_entries) becomes entries, repetitions or conflicts.
+  introduction: `transaction-ledger restore: brings days that archive wrote back into the
+tables, bit for bit; into the database they came from, or into another one with as many buckets.
+The program may run meanwhile. Checksums are verified before anything is changed, and a day is
+brought back as a whole or not at all. What came for it meanwhile (ledger.held_entries) becomes
+entries, repetitions or conflicts.
 `,
   own: {
     from: {

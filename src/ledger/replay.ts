@@ -125,7 +125,7 @@ async function replaceServed(connection: Connection, before: readonly Position[]
     throw new LedgerError(
       'FENCED',
       `${connection.where}: expected ledger.checkpoints as it was when the replay began, found ` +
-        'it changed: a worker ran meanwhile. Nothing is swapped. Stop it, and go on with the replay.',
+        'it changed: a worker ran meanwhile. Nothing is swapped. Stop it, and go on.',
     )
   }
   // Links of what is the same stay what they are: heads that are kept elsewhere still prove it.

@@ -12,8 +12,16 @@
 const parameter = 'ledger-schema'
 
 /** `ledger` where it stands for the schema. */
-const inText =
-  /\bledger(?=\.|'::regnamespace)|(?<=\bschemaname = ')ledger(?=')|(?<=\bSCHEMA (IF NOT EXISTS )?)ledger\b/g
+const inText = new RegExp(
+  [
+    /\bledger(?=\.|'::regnamespace)/,
+    /(?<=\bschemaname = ')ledger(?=')/,
+    /(?<=\bSCHEMA (IF NOT EXISTS )?)ledger\b/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'g',
+)
 
 /** The URL for those who are to work in a schema of this name. */
 export function urlOfSchema(url: string, schema: string): string {

@@ -87,7 +87,7 @@ class ChangesEndpoint {
     }
   }
 
-  /** Who goes on from a cursor must not miss what is archived meanwhile; `start` is what there is. */
+  /** Who goes on from a cursor must not miss what is archived; `start` is what there is. */
   async #expectThere(moments: ReadonlyMap<number, Moment>, heads: Heads): Promise<void> {
     if ([...moments.values()].every((moment) => moment === -Infinity)) return
     const archived = await archivedUntil(this.#databases)
@@ -97,8 +97,8 @@ class ChangesEndpoint {
       if (moment >= last || moment >= until) continue
       throw new LedgerError(
         'ARCHIVED',
-        `Partition ${partition}: entries created up to ${momentText(until)} are archived, and the ` +
-          'cursor has not come to all of them. They can be read once they are restored.',
+        `Partition ${partition}: entries created up to ${momentText(until)} are archived, and ` +
+          'the cursor has not come to all of them. They can be read once they are restored.',
       )
     }
   }

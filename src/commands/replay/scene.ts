@@ -111,8 +111,8 @@ export async function targetsOf(
     'OFFSET_GONE',
     `The log does not reach back to where the ledger began. Gone are ` +
       `${missing.slice(0, shownMax).join('; ')}${more}. Tables can be made ` +
-      'anew only from a log that has kept everything: on Kafka by the retention of its topic, the ' +
-      'embedded one by --keep-log from the beginning.',
+      'anew only from a log that has kept everything: on Kafka by the retention of its topic, ' +
+      'the embedded one by --keep-log from the beginning.',
   )
 }
 
