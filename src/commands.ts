@@ -35,6 +35,10 @@ export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {
     summary: 'Post the transactions of a CSV or NDJSON file, resumably.',
     run: async (argv) => (await import('./commands/import.ts')).runImport(argv),
   },
+  verify: {
+    summary: 'Prove that log and tables agree, or name each place where they do not.',
+    run: async (argv) => (await import('./commands/verify.ts')).runVerify(argv),
+  },
   quarantine: {
     summary: 'List, show or resubmit log records that could not be decoded.',
     run: async (argv) => (await import('./commands/quarantine.ts')).runQuarantine(argv),

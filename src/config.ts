@@ -66,6 +66,8 @@ export interface Config {
   crashAt: string | undefined
   /** Rows a second of a bucket; Infinity for never. */
   openLeafRate: number
+  /** Undefined: the hash chains are not made longer. */
+  chainIntervalMs: number | undefined
 }
 
 export type Command =
@@ -155,6 +157,7 @@ function check(values: Values, environment: Environment): Config {
     workers: Math.max(parseInteger('workers', workers, 1, 64), databaseUrls.length),
     buckets,
     openLeafRate: parseOpenLeafRate(text('open-leaf-rate')),
+    chainIntervalMs: parseChainInterval(text('chain-interval')),
     lingerMs: parseInteger('linger', text('linger'), 0, 1000),
     decodeThreads: parseInteger('decode-threads', text('decode-threads'), 0, 16),
     bodyBytesMax: parseBytes('max-body', text('max-body'), 1024, requestBodyBytesMax * 32),
@@ -285,6 +288,10 @@ function parseOpenLeafRate(text: string): number {
   return invalid('open-leaf-rate', 'rows a second, or off', JSON.stringify(text))
 }
 
+function parseChainInterval(text: string): number | undefined {
+  return text === 'off' ? undefined : parseInteger('chain-interval', text, 1, 86_400) * 1000
+}
+
 function parseName(flag: FlagName, text: string): string {
   if (/^[a-zA-Z0-9._-]{1,249}$/.test(text)) return text
   return invalid(
@@ -349,6 +356,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     workers: config.workers,
     buckets: config.buckets,
     'open-leaf-rate': config.openLeafRate === Infinity ? 'off' : config.openLeafRate,
+    'chain-interval': config.chainIntervalMs === undefined ? 'off' : config.chainIntervalMs / 1000,
     linger: config.lingerMs,
     'decode-threads': config.decodeThreads,
     'max-body': config.bodyBytesMax,

@@ -132,6 +132,12 @@ export const flags = [
     help: 'Rows a second of a bucket from which keys are built leaf by leaf, not row by row.',
   },
   {
+    name: 'chain-interval',
+    value: 'SECONDS|off',
+    fallback: '60',
+    help: 'How often what was committed is added to the hash chains (seconds, 1 to 86400).',
+  },
+  {
     name: 'linger',
     value: 'MS',
     fallback: '100',

@@ -22,15 +22,24 @@ const faultsPerLeafMax = 100
  * their files could tell.
  */
 export async function checkRollups(connection: Connection): Promise<RollupFault[]> {
+  const faults = await rangeFaults(connection)
+  for (const leaf of await rolledUpLeaves(connection)) {
+    faults.push(...(await leafFaults(connection, leaf)))
+  }
+  return faults
+}
+
+/** Leaves that roll-ups know of; some may not be there any more. */
+export async function rolledUpLeaves(connection: Connection): Promise<string[]> {
   const leaves = await connection.query<{ leaf: string }>(
     `SELECT leaf FROM ledger.rollup_leaves WHERE leaf NOT IN (
        SELECT leaf FROM ledger.archived_days WHERE archived_at IS NOT NULL) ORDER BY leaf`,
   )
-  const faults = await rangeFaults(connection)
-  for (const { leaf } of leaves) {
-    faults.push(...(await connection.query<RollupFault>(leafSql(leaf), [leaf])))
-  }
-  return faults
+  return leaves.map(({ leaf }) => leaf)
+}
+
+export function leafFaults(connection: Connection, leaf: string): Promise<RollupFault[]> {
+  return connection.query<RollupFault>(leafSql(leaf), [leaf])
 }
 
 /** One statement, so one snapshot, in which how far the leaf is covered is looked up as well. */
@@ -69,7 +78,7 @@ interface RangeRow {
 }
 
 /** Ranges must follow each other without gap from the lowest id to what is covered. */
-async function rangeFaults(connection: Connection): Promise<RollupFault[]> {
+export async function rangeFaults(connection: Connection): Promise<RollupFault[]> {
   const rows = await connection.query<RangeRow>(`
     SELECT l.leaf, l.covered_below AS below,
       array_agg(r.low::text ORDER BY r.low) FILTER (WHERE r.leaf IS NOT NULL) AS lows,

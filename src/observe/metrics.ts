@@ -99,6 +99,10 @@ export const metrics = {
   lagSeconds: gauge('lag_seconds', 'Age of the oldest record not committed to PostgreSQL.', [
     'partition',
   ]),
+  chainLag: gauge(
+    'chain_lag_seconds',
+    'Since when something that is committed may not be in the hash chains yet.',
+  ),
   readServerUp: gauge('read_server_up', 'Whether a server that reads go to answers.', ['server']),
   readServerLag: gauge('read_server_lag_seconds', 'How far a replica is behind its primary.', [
     'server',

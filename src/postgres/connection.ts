@@ -18,6 +18,8 @@ export interface ConnectOptions {
   connectSeconds?: number
   /** How long to wait for the answer to one statement before the connection counts as lost. */
   answerSeconds?: number
+  /** Told once, when the connection can no longer be used. */
+  onLost?: () => void
 }
 
 /** The result of one statement. */
@@ -63,16 +65,19 @@ export class Connection {
   readonly #answerMilliseconds: number
   readonly #translate: Translate
   readonly #release: () => void
+  readonly #onLost: (() => void) | undefined
 
   /** Use `connect`. */
   constructor(
     client: pg.Client,
     where: string,
-    { signal, answerSeconds = 120, translate }: ConnectOptions & { translate: Translate },
+    options: ConnectOptions & { translate: Translate },
   ) {
+    const { signal, answerSeconds = 120, onLost, translate } = options
     this.client = client
     this.where = where
     this.#translate = translate
+    this.#onLost = onLost
     this.#answerMilliseconds = answerSeconds * 1000
     // Without a listener a connection lost between statements would end the process.
     client.on('error', (error) => this.#lose(error))
@@ -155,13 +160,15 @@ export class Connection {
   }
 
   #lose(error: Error): void {
+    if (this.#lost !== undefined) return
     const mapped = databaseError(error, this.where)
-    this.#lost ??=
+    this.#lost =
       mapped instanceof LedgerError
         ? mapped
         : new LedgerError('DATABASE_UNAVAILABLE', `${this.where}: ${messageOf(error)}`, {
             cause: error,
           })
+    this.#onLost?.()
   }
 }
 

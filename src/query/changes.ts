@@ -5,7 +5,7 @@
 
 import { LedgerError } from '../errors.ts'
 import type { HttpReply, HttpRequest, Route } from '../http/http.ts'
-import { isAcceptable } from '../http/negotiation.ts'
+import { preferredOf } from '../http/negotiation.ts'
 import { archivedUntil } from '../ledger/archived.ts'
 import { bucketChanges, changesHeads, ledgerOrigin } from '../ledger/changes.ts'
 import { momentText, type Moment } from '../ledger/moment.ts'
@@ -21,6 +21,7 @@ import { eventTexts, lineTexts, type ChangesTexts } from './changes-text.ts'
 import { HeadWatch, type Heads } from './changes-watch.ts'
 import { answered, checkParameters, Refusal, wholeNumberOf } from './request.ts'
 
+const contentTypes = [lineTexts.contentType, eventTexts.contentType]
 const parameters = ['after', 'partitions', 'follow', 'limit']
 const eventsMax = 1_000_000
 const chunkCharacters = 48 * 1024
@@ -31,7 +32,7 @@ export function changesRoutes(databases: ReadDatabases): Route[] {
     {
       method: 'GET',
       path: '/v1/changes',
-      produces: ['application/x-ndjson', 'text/event-stream'],
+      produces: contentTypes,
       headers: ['accept', 'last-event-id'],
       handle: (request) => answered(() => changes.reply(request)),
     },
@@ -69,8 +70,8 @@ class ChangesEndpoint {
     const limit = wholeNumberOf(request, 'limit', Infinity, eventsMax)
     const follows = choiceOf(request, 'follow', ['true', 'false']) !== 'false'
     const wanted = partitionsOf(request)
-    const accept = request.header('accept')
-    const texts = isAcceptable(accept, ['application/x-ndjson']) ? lineTexts : eventTexts
+    const preferred = preferredOf(request.header('accept'), contentTypes)
+    const texts = preferred === lineTexts.contentType ? lineTexts : eventTexts
     this.#cursors ??= new ChangesCursors(await ledgerOrigin(this.#databases))
     const cursors = this.#cursors
     // Both need fresh heads: where now is, and where a reply that does not follow ends.

@@ -23,6 +23,8 @@ import {
 export interface TestPostgresOptions {
   /** Server settings besides those for quick tests. */
   settings?: Readonly<Record<string, string>>
+  /** Where its directory is made; that of temporary files where absent. */
+  parent?: string
   /** Follows this server, which must have `replicated` settings. */
   standbyOf?: TestPostgres
   /** Begins with the files of a backup of another, whose user and password it has. */
@@ -62,7 +64,7 @@ const quickSettings = {
 export const replicated = { wal_level: 'replica', max_wal_senders: '4', wal_keep_size: '256MB' }
 
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
-  const directory = await mkdtemp(join(tmpdir(), 'ledger-postgres-'))
+  const directory = await mkdtemp(join(options.parent ?? tmpdir(), 'ledger-postgres-'))
   const guard = spawnGuard(directory)
   const { standbyOf, backup } = options
   if (standbyOf) await copyCluster(standbyOf, directory)

@@ -22,7 +22,7 @@ export function describeReplay(log: LogKind): void {
     after(() => setting.close())
 
     const replay = (...more: string[]): Promise<CommandEnd> =>
-      runCommand(['replay', ...setting.flags, ...more])
+      runCommand(['replay', ...setting.whereabouts, ...more])
 
     async function loadFor(batches: number): Promise<void> {
       const program = await setting.startReady('--keep-log')
@@ -50,7 +50,7 @@ export function describeReplay(log: LogKind): void {
     test('a killed replay goes on, and makes every row again, to the microsecond', async () => {
       await loadFor(150)
       const expected = await rows()
-      const killed = await runCommand(['replay', ...setting.flags], 'after-commit:2')
+      const killed = await runCommand(['replay', ...setting.whereabouts], 'after-commit:2')
       assert.equal(killed.code, 'SIGKILL', killed.err)
       assert.deepEqual(await rows(), expected, 'what is made is not what is served')
       const done = await replay()

@@ -122,9 +122,9 @@ export class Setting {
     return this.#directory.path
   }
 
-  /** Where its log and its tables are: what the program and its commands are told. */
-  get flags(): string[] {
-    const flags = ['--data-dir', this.directory, '--workers', '2']
+  /** Flags that say where log and tables are. */
+  get whereabouts(): string[] {
+    const flags = ['--data-dir', this.directory]
     if (this.#kafka !== undefined) flags.push('--brokers', this.#kafka.brokers, '--topic', topic)
     if (this.#postgres !== undefined) flags.push('--database-url', this.#databases.join(','))
     return flags
@@ -132,7 +132,7 @@ export class Setting {
 
   /** Starts the program. It is sent requests once it is ready, if it takes any. */
   start(...flags: string[]): Program {
-    const common = ['--listen', '127.0.0.1:0', ...this.flags]
+    const common = ['--listen', '127.0.0.1:0', '--workers', '2', ...this.whereabouts]
     const program = new Program([...common, ...flags], this.#launch)
     this.#programs.push(program)
     const role = flags[flags.indexOf('--role') + 1] ?? 'all'
