@@ -34,22 +34,20 @@ export function describeReplay(log: LogKind): void {
       await setting.assertStops(program)
     }
 
-    async function rows(): Promise<unknown[]> {
-      const all = await Promise.all(
-        setting.databases.map((url) =>
-          column(
-            url,
-            `SELECT concat_ws(' ', account_id, id, amount, created_at) FROM ledger.transactions
-             ORDER BY account_id, id`,
-          ),
-        ),
-      )
-      return all.flat()
+    async function ask(sql: string): Promise<unknown[]> {
+      return (await Promise.all(setting.databases.map((url) => column(url, sql)))).flat()
     }
+    const rows = () =>
+      ask(`SELECT concat_ws(' ', account_id, id, amount, created_at) FROM ledger.transactions
+        ORDER BY account_id, id`)
+    const chain = () =>
+      ask(`SELECT concat_ws(' ', partition, link, hash) FROM ledger.chain ORDER BY partition, link`)
 
     test('a killed replay goes on, and makes every row again, to the microsecond', async () => {
       await loadFor(150)
       const expected = await rows()
+      const links = await chain()
+      assert.notEqual(links.length, 0)
       const killed = await runCommand(['replay', ...setting.whereabouts], 'after-commit:2')
       assert.equal(killed.code, 'SIGKILL', killed.err)
       assert.deepEqual(await rows(), expected, 'what is made is not what is served')
@@ -59,6 +57,7 @@ export function describeReplay(log: LogKind): void {
       assert.match(done.out, /created_at of entries: -?\d+, the same/)
       assert.match(done.out, /swapped in; what was there is in ledger_before_replay/)
       assert.deepEqual(await rows(), expected)
+      assert.deepEqual(await chain(), links, 'heads that are kept elsewhere still prove it')
       const again = await replay()
       assert.equal(again.code, 2)
       assert.match(again.err, /Drop it first: replay --drop-old/)
@@ -84,8 +83,10 @@ export function describeReplay(log: LogKind): void {
     // What follows is the same on either log.
     if (log === 'kafka') return
 
-    test('the program goes on where it was', async () => {
+    test('the program goes on where it was, and the books are proven', async () => {
       await loadFor(60)
+      const verified = await runCommand(['verify', ...setting.whereabouts])
+      assert.equal(verified.code, 0, verified.out + verified.err)
     })
 
     test('tables that differ from the log are not swapped unless that is asked for', async () => {
