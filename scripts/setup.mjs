@@ -23,12 +23,19 @@ const javaMin = 17
 
 /**
  * `kafka` for a program that talks to Kafka; `tests` for all the tests: the addon, and a Kafka to
- * talk to; `executable` for making the executable, which holds the addon.
+ * talk to; `executable` for making the executable, which holds the addon; `clock` for programs
+ * whose clock is moved.
  */
-export async function setUp({ kafka = false, tests = false, executable = false } = {}) {
+export async function setUp({
+  kafka = false,
+  tests = false,
+  executable = false,
+  clock = false,
+} = {}) {
   checkNode()
   await installPackages()
   if (kafka || tests || executable) await setUpKafka({ tests, executable })
+  if (clock) await setUpClock()
   await build()
 }
 
@@ -50,6 +57,16 @@ async function setUpKafka({ tests, executable }) {
   const reason = tests ? 'to run the tests against a real Kafka' : 'to build the Kafka client'
   await installDebianPackages([...forBuild, ...forExecutable, ...forTests], reason)
   if (needsBuild) await buildAddon()
+}
+
+/** Whoever may not install it does without, and is told so where a clock would be moved. */
+async function setUpClock() {
+  if ((await run('dpkg', ['-s', 'libfaketime'])).code === 0) return
+  try {
+    await installDebianPackages(['libfaketime'], 'to move the clocks of programs under test')
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error
+  }
 }
 
 /** The Kafka broker is a Java program, which Maven fetches. */

@@ -56,6 +56,8 @@ export interface Config {
   backlogBytesMax: number
   requestTimeoutMs: number
   logDiskBytes: number
+  /** The embedded log keeps what is released. */
+  keepsLog: boolean
   receiptKey: string | undefined
   shutdownTimeoutMs: number
   migrateOnly: boolean
@@ -64,6 +66,8 @@ export interface Config {
   crashAt: string | undefined
   /** Rows a second of a bucket; Infinity for never. */
   openLeafRate: number
+  /** Undefined: the hash chains are not made longer. */
+  chainIntervalMs: number | undefined
 }
 
 export type Command =
@@ -153,6 +157,7 @@ function check(values: Values, environment: Environment): Config {
     workers: Math.max(parseInteger('workers', workers, 1, 64), databaseUrls.length),
     buckets,
     openLeafRate: parseOpenLeafRate(text('open-leaf-rate')),
+    chainIntervalMs: parseChainInterval(text('chain-interval')),
     lingerMs: parseInteger('linger', text('linger'), 0, 1000),
     decodeThreads: parseInteger('decode-threads', text('decode-threads'), 0, 16),
     bodyBytesMax: parseBytes('max-body', text('max-body'), 1024, requestBodyBytesMax * 32),
@@ -165,6 +170,7 @@ function check(values: Values, environment: Environment): Config {
     backlogBytesMax: parseBytes('max-backlog', text('max-backlog'), 2 ** 20, 2 ** 44),
     requestTimeoutMs: parseInteger('request-timeout', text('request-timeout'), 1, 600) * 1000,
     logDiskBytes: parseBytes('log-disk', text('log-disk'), 2 ** 24, 2 ** 44),
+    keepsLog: parseSwitch('keep-log', values['keep-log']),
     receiptKey: values['receipt-key'],
     shutdownTimeoutMs: parseInteger('shutdown-timeout', text('shutdown-timeout'), 1, 3600) * 1000,
     migrateOnly: parseSwitch('migrate', values.migrate),
@@ -282,6 +288,10 @@ function parseOpenLeafRate(text: string): number {
   return invalid('open-leaf-rate', 'rows a second, or off', JSON.stringify(text))
 }
 
+function parseChainInterval(text: string): number | undefined {
+  return text === 'off' ? undefined : parseInteger('chain-interval', text, 1, 86_400) * 1000
+}
+
 function parseName(flag: FlagName, text: string): string {
   if (/^[a-zA-Z0-9._-]{1,249}$/.test(text)) return text
   return invalid(
@@ -346,6 +356,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     workers: config.workers,
     buckets: config.buckets,
     'open-leaf-rate': config.openLeafRate === Infinity ? 'off' : config.openLeafRate,
+    'chain-interval': config.chainIntervalMs === undefined ? 'off' : config.chainIntervalMs / 1000,
     linger: config.lingerMs,
     'decode-threads': config.decodeThreads,
     'max-body': config.bodyBytesMax,
@@ -353,6 +364,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     'max-backlog': config.backlogBytesMax,
     'request-timeout': config.requestTimeoutMs / 1000,
     'log-disk': config.logDiskBytes,
+    ...(config.keepsLog ? { 'keep-log': true } : {}),
     'receipt-key': config.receiptKey === undefined ? 'in --data-dir' : '***',
     'shutdown-timeout': config.shutdownTimeoutMs / 1000,
     ...(config.crashAt === undefined ? {} : { 'crash-at': config.crashAt }),

@@ -132,6 +132,12 @@ export const flags = [
     help: 'Rows a second of a bucket from which keys are built leaf by leaf, not row by row.',
   },
   {
+    name: 'chain-interval',
+    value: 'SECONDS|off',
+    fallback: '60',
+    help: 'How often what was committed is added to the hash chains (seconds, 1 to 86400).',
+  },
+  {
     name: 'linger',
     value: 'MS',
     fallback: '100',
@@ -172,6 +178,12 @@ export const flags = [
     value: 'BYTES',
     fallback: '16GiB',
     help: 'Disk budget of the embedded log; past it, 503 (bytes, or with KiB, MiB, GiB).',
+  },
+  {
+    name: 'keep-log',
+    help:
+      'Keep what PostgreSQL has, so that replay reaches back to it; up to --log-disk (embedded ' +
+      'log; of Kafka, the retention of its topic).',
   },
   {
     name: 'receipt-key',

@@ -148,6 +148,9 @@ export const changesReadsMax = 2
 /** Most quarantined records in one flush; their bytes are kept whole in the table. */
 export const flushQuarantineMax = 64
 
+/** Rows of a bucket read at once to be hashed, unless one instant has more; 56 bytes each. */
+export const chainRowsMax = 256 * kibibyte
+
 /** Longest line that `import` reads; what a transaction needs is a hundredth of it. */
 export const importLineBytesMax = 64 * kibibyte
 

@@ -9,6 +9,7 @@ import { SetupError, root } from '../run.mjs'
 /** Entries of threads, as src/artifact/threads.ts is asked for them: one line for each. */
 const threads = {
   'worker/thread': 'dist/worker/thread.js',
+  'worker/chain-thread': 'dist/worker/chain-thread.js',
   'pool/thread': 'node_modules/piscina/dist/worker.js',
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { framingOf, isAcceptable, mediaTypeOf } from './negotiation.ts'
+import { framingOf, isAcceptable, mediaTypeOf, preferredOf } from './negotiation.ts'
 
 const json = ['application/json', 'application/problem+json']
 
@@ -61,4 +61,13 @@ test('Accept is followed from the most specific range to the least', () => {
   ]) {
     assert(!isAcceptable(accept, json), accept)
   }
+})
+
+test('of types that are liked equally, the one that is named is preferred', () => {
+  const types = ['application/x-ndjson', 'text/event-stream'] as const
+  assert.equal(preferredOf('text/event-stream, */*', types), 'text/event-stream')
+  assert.equal(preferredOf('*/*, text/*', types), 'text/event-stream')
+  assert.equal(preferredOf('text/event-stream;q=0.5, */*', types), 'application/x-ndjson')
+  assert.equal(preferredOf('*/*;q=0.1', types), 'application/x-ndjson')
+  assert.equal(preferredOf('text/html', types), undefined)
 })

@@ -69,8 +69,9 @@ export function isAcceptable(accept: string, types: readonly string[]): boolean 
 }
 
 /**
- * The one of these media types that an Accept header likes best, the first of several; `undefined`
- * where it leaves room for none. The most specific range that fits a type decides.
+ * The one of these media types that an Accept header likes best; `undefined` where it leaves room
+ * for none. The most specific range that fits a type decides. Of types liked equally one that is
+ * named goes before one that is only not excluded, and then the first.
  */
 export function preferredOf<Type extends string>(
   accept: string,
@@ -78,15 +79,16 @@ export function preferredOf<Type extends string>(
 ): Type | undefined {
   if (accept === '' || accept === '*/*') return types.at(0)
   const ranges = accept.split(',').map(rangeOf)
-  let best: { type: Type; quality: number } | undefined
+  let best: { type: Type; quality: number; generality: number } | undefined
   for (const type of types) {
-    const family = `${type.slice(0, type.indexOf('/'))}/*`
-    const range =
-      ranges.find((one) => one.range === type) ??
-      ranges.find((one) => one.range === family) ??
-      ranges.find((one) => one.range === '*/*')
-    const quality = range?.quality ?? 0
-    if (quality > (best?.quality ?? 0)) best = { type, quality }
+    const fitting = [type, `${type.slice(0, type.indexOf('/'))}/*`, '*/*']
+    const generality = fitting.findIndex((name) => ranges.some(({ range }) => range === name))
+    const quality = ranges.find(({ range }) => range === fitting[generality])?.quality ?? 0
+    const least = best ?? { quality: 0, generality: -1 }
+    const isNamedBetter = quality === least.quality && generality < least.generality
+    if (quality > least.quality || isNamedBetter) {
+      best = { type, quality, generality }
+    }
   }
   return best?.type
 }

@@ -17,16 +17,29 @@ export interface RollupFault {
 
 const faultsPerLeafMax = 100
 
-/** Everything that is not as it should be; at most a hundred faults a leaf. */
+/**
+ * Everything that is not as it should be; at most a hundred faults a leaf. Of archived days only
+ * their files could tell.
+ */
 export async function checkRollups(connection: Connection): Promise<RollupFault[]> {
-  const leaves = await connection.query<{ leaf: string }>(
-    'SELECT leaf FROM ledger.rollup_leaves ORDER BY leaf',
-  )
   const faults = await rangeFaults(connection)
-  for (const { leaf } of leaves) {
-    faults.push(...(await connection.query<RollupFault>(leafSql(leaf), [leaf])))
+  for (const leaf of await rolledUpLeaves(connection)) {
+    faults.push(...(await leafFaults(connection, leaf)))
   }
   return faults
+}
+
+/** Leaves that roll-ups know of; some may not be there any more. */
+export async function rolledUpLeaves(connection: Connection): Promise<string[]> {
+  const leaves = await connection.query<{ leaf: string }>(
+    `SELECT leaf FROM ledger.rollup_leaves WHERE leaf NOT IN (
+       SELECT leaf FROM ledger.archived_days WHERE archived_at IS NOT NULL) ORDER BY leaf`,
+  )
+  return leaves.map(({ leaf }) => leaf)
+}
+
+export function leafFaults(connection: Connection, leaf: string): Promise<RollupFault[]> {
+  return connection.query<RollupFault>(leafSql(leaf), [leaf])
 }
 
 /** One statement, so one snapshot, in which how far the leaf is covered is looked up as well. */
@@ -65,7 +78,7 @@ interface RangeRow {
 }
 
 /** Ranges must follow each other without gap from the lowest id to what is covered. */
-async function rangeFaults(connection: Connection): Promise<RollupFault[]> {
+export async function rangeFaults(connection: Connection): Promise<RollupFault[]> {
   const rows = await connection.query<RangeRow>(`
     SELECT l.leaf, l.covered_below AS below,
       array_agg(r.low::text ORDER BY r.low) FILTER (WHERE r.leaf IS NOT NULL) AS lows,

@@ -45,6 +45,9 @@ const pageOverheadBytes = 32
 const spaceErrorCodes = new Set([27, 28, 122, -30792])
 const freeDiskBytesMin = 16 << 20
 
+/** Address space of who only reads, whatever the file's writer allows it to grow to. */
+const readMapBytes = 2 ** 41
+
 /** With the option that lmdb's own types leave out of `put`. */
 type Database = RootDatabase<Buffer, Buffer> & {
   put(key: Buffer, value: Buffer, options: { append: true }): Promise<boolean>
@@ -126,6 +129,16 @@ export class EmbeddedStore {
       await database.close()
       throw error
     }
+  }
+
+  /** Opens the file beside whoever writes it, and changes nothing. */
+  static async openToRead(directory: string): Promise<EmbeddedStore> {
+    const database = openDatabase(join(directory, 'log.mdb'), readMapBytes, true)
+    const found = database.getBinary(headerKey)
+    if (found !== undefined) return new EmbeddedStore(directory, database, headerOf(found))
+    await database.close()
+    const message = `Expected an embedded log in ${directory}, found one without a header.`
+    throw new LedgerError('LAYOUT_MISMATCH', message)
   }
 
   /** Next offset of each partition. */
@@ -243,11 +256,12 @@ export async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-function openDatabase(path: string, mapBytes: number): Database {
+function openDatabase(path: string, mapBytes: number, readOnly = false): Database {
   try {
     return open<Buffer, Buffer>({
       path,
       mapSize: mapBytes,
+      readOnly,
       keyEncoding: 'binary',
       encoding: 'binary',
       overlappingSync: false, // A commit's promise then means "on disk"; see commit().
@@ -269,6 +283,10 @@ async function readOrWriteHeader(database: Database, partitions: number): Promis
     })
     return header
   }
+  return headerOf(found)
+}
+
+function headerOf(found: Buffer): Header {
   const header = JSON.parse(found.toString()) as Header
   if (header.format !== format) {
     const message = `Expected an embedded log of format ${format}, found format ${header.format}.`

@@ -15,6 +15,8 @@ export interface TopicPlan {
   partitions: number
   /** How many brokers hold each record; unless given, three or as many brokers as there are. */
   replicationFactor?: number
+  /** A topic that does not exist is not created. */
+  mustExist?: boolean
 }
 
 export interface JudgedTopic extends TopicState {
@@ -42,7 +44,12 @@ export async function ensureTopic(
 ): Promise<JudgedTopic> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const found = (await admin.describe()) ?? (await createTopic(admin, connection, plan))
+      const described = await admin.describe()
+      if (described === undefined && plan.mustExist) {
+        const message = `--topic: expected a topic that exists, found no ${plan.topic}.`
+        throw new LedgerError('CONFIG_INVALID', message)
+      }
+      const found = described ?? (await createTopic(admin, connection, plan))
       if (found !== undefined) return await judge(found, connection, plan)
     } catch (error) {
       if (error instanceof LedgerError) throw error

@@ -33,6 +33,8 @@ export interface KafkaLogOptions extends KafkaConnection {
   partitions?: number
   /** Of a topic that is created; unless given, three or as many as there are brokers. */
   replicationFactor?: number
+  /** A topic that does not exist is not created. */
+  mustExist?: boolean
   /** Consumer group in which progress is published. */
   group: string
 }
@@ -63,6 +65,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
     topic,
     partitions: options.partitions ?? partitionCount,
     ...(replicationFactor !== undefined && { replicationFactor }),
+    ...(options.mustExist && { mustExist: true }),
   }
   const addon = await loadAddon()
   const admin = new KafkaAdmin(addon, options, topic)

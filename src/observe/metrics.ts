@@ -55,6 +55,10 @@ export const metrics = {
     'Transactions already in the ledger with the same amount.',
   ),
   conflicts: counter('conflicts_total', 'Transactions already in the ledger with another amount.'),
+  held: counter(
+    'held_entries_total',
+    'Transactions with an id of an archived day, kept in ledger.held_entries.',
+  ),
   quarantined: counter('quarantined_records_total', 'Log records kept in ledger.quarantine.'),
   flushes: counter('flushes_total', 'Flushes committed.'),
   mergedBuckets: counter('merged_buckets_total', 'Buckets that took the merge path in a flush.'),
@@ -95,6 +99,10 @@ export const metrics = {
   lagSeconds: gauge('lag_seconds', 'Age of the oldest record not committed to PostgreSQL.', [
     'partition',
   ]),
+  chainLag: gauge(
+    'chain_lag_seconds',
+    'Since when something that is committed may not be in the hash chains yet.',
+  ),
   readServerUp: gauge('read_server_up', 'Whether a server that reads go to answers.', ['server']),
   readServerLag: gauge('read_server_lag_seconds', 'How far a replica is behind its primary.', [
     'server',

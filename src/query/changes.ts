@@ -5,13 +5,15 @@
 
 import { LedgerError } from '../errors.ts'
 import type { HttpReply, HttpRequest, Route } from '../http/http.ts'
-import { isAcceptable } from '../http/negotiation.ts'
+import { preferredOf } from '../http/negotiation.ts'
+import { archivedUntil } from '../ledger/archived.ts'
 import { bucketChanges, changesHeads, ledgerOrigin } from '../ledger/changes.ts'
-import type { Moment } from '../ledger/moment.ts'
+import { momentText, type Moment } from '../ledger/moment.ts'
 import type { ReadDatabases } from '../ledger/read-databases.ts'
 import { changesReadersMax } from '../limits.ts'
 import { metrics } from '../observe/metrics.ts'
 import { partitionCount } from '../record/layout.ts'
+import { bucketOf } from '../record/partition.ts'
 import { ChangesCursors } from './changes-cursor.ts'
 import { feed } from './changes-feed.ts'
 import { SharedReads } from './changes-reads.ts'
@@ -19,6 +21,7 @@ import { eventTexts, lineTexts, type ChangesTexts } from './changes-text.ts'
 import { HeadWatch, type Heads } from './changes-watch.ts'
 import { answered, checkParameters, Refusal, wholeNumberOf } from './request.ts'
 
+const contentTypes = [lineTexts.contentType, eventTexts.contentType]
 const parameters = ['after', 'partitions', 'follow', 'limit']
 const eventsMax = 1_000_000
 const chunkCharacters = 48 * 1024
@@ -29,7 +32,7 @@ export function changesRoutes(databases: ReadDatabases): Route[] {
     {
       method: 'GET',
       path: '/v1/changes',
-      produces: ['application/x-ndjson', 'text/event-stream'],
+      produces: contentTypes,
       headers: ['accept', 'last-event-id'],
       handle: (request) => answered(() => changes.reply(request)),
     },
@@ -67,13 +70,14 @@ class ChangesEndpoint {
     const limit = wholeNumberOf(request, 'limit', Infinity, eventsMax)
     const follows = choiceOf(request, 'follow', ['true', 'false']) !== 'false'
     const wanted = partitionsOf(request)
-    const accept = request.header('accept')
-    const texts = isAcceptable(accept, ['application/x-ndjson']) ? lineTexts : eventTexts
+    const preferred = preferredOf(request.header('accept'), contentTypes)
+    const texts = preferred === lineTexts.contentType ? lineTexts : eventTexts
     this.#cursors ??= new ChangesCursors(await ledgerOrigin(this.#databases))
     const cursors = this.#cursors
     // Both need fresh heads: where now is, and where a reply that does not follow ends.
     const heads = await this.#watch.look()
     const moments = momentsOf(request, cursors, wanted, heads)
+    await this.#expectThere(moments, heads)
     const { signal } = request
     const until = follows ? undefined : heads
     return {
@@ -81,6 +85,22 @@ class ChangesEndpoint {
       contentType: texts.contentType,
       body: this.#body({ texts, moments, cursors, until, limit, signal }),
       isEndless: follows,
+    }
+  }
+
+  /** Who goes on from a cursor must not miss what is archived; `start` is what there is. */
+  async #expectThere(moments: ReadonlyMap<number, Moment>, heads: Heads): Promise<void> {
+    if ([...moments.values()].every((moment) => moment === -Infinity)) return
+    const archived = await archivedUntil(this.#databases)
+    for (const [partition, moment] of moments) {
+      const until = archived.get(bucketOf(partition, this.#databases.buckets)) ?? -Infinity
+      const last = heads.get(partition)?.last ?? -Infinity
+      if (moment >= last || moment >= until) continue
+      throw new LedgerError(
+        'ARCHIVED',
+        `Partition ${partition}: entries created up to ${momentText(until)} are archived, and ` +
+          'the cursor has not come to all of them. They can be read once they are restored.',
+      )
     }
   }
 

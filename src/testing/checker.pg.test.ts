@@ -244,6 +244,16 @@ test('a record in quarantine is found', async () => {
   assert.match(report.violations[0]?.story ?? '', /partition 3 offset 100: not a batch/)
 })
 
+test('a bad record that was put into the log belongs in quarantine, once', async () => {
+  const scene = await stage.openScene()
+  const badRecords = new Map([['3/100', 'garbage']])
+  await scene.finds({ 'quarantine missing': 1 }, { badRecords })
+  await scene.database.query(`INSERT INTO ledger.quarantine VALUES (3, 100, 'not a batch')`)
+  await scene.finds({}, { badRecords })
+  await scene.database.query(`INSERT INTO ledger.quarantine VALUES (3, 100, 'not a batch')`)
+  await scene.finds({ quarantined: 1 }, { badRecords })
+})
+
 test('the checker waits for rows that are still to come, and no longer than they move', async () => {
   const scene = await stage.openScene()
   scene.send([[1, 10n]], 'acknowledged')

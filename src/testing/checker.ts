@@ -15,7 +15,7 @@ import {
 import type { History } from './history.ts'
 
 /** Breaches that more time may cure, because the workers may not have come to them yet. */
-const curable = ['lost', 'conflict missing', 'checkpoint behind'] as const
+const curable = ['lost', 'conflict missing', 'quarantine missing', 'checkpoint behind'] as const
 
 export type ViolationKind =
   | (typeof curable)[number]
@@ -52,6 +52,8 @@ export interface CheckOptions {
    * Next offset of each partition of the log, where known; the checkpoints are compared with it.
    */
   logEnds?: ReadonlyMap<number, number>
+  /** What quarantine must hold: what is wrong with a record, by `partition/offset`. */
+  badRecords?: ReadonlyMap<string, string>
   /** The workers may not be through: leave out the breaches that more time may cure. */
   underway?: boolean
   /** Do not compare the rows' times with the attempts'. */
@@ -91,6 +93,7 @@ export class Findings {
 export async function check(options: CheckOptions): Promise<CheckReport> {
   const findings = new Findings(options.storiesMax ?? 20, options.underway === true)
   const checkpoints: CheckpointRow[] = []
+  const quarantined: QuarantineRow[] = []
   const tables = await Promise.all(options.databases.map((url) => OpenTables.open(url)))
   try {
     // Only now: what is sent later is not in the tables as they were opened.
@@ -98,9 +101,10 @@ export async function check(options: CheckOptions): Promise<CheckReport> {
     for (const each of tables) {
       const snapshot = await each.read(keys)
       checkpoints.push(...snapshot.checkpoints)
-      reportQuarantine(snapshot.quarantine, findings)
+      quarantined.push(...snapshot.quarantine)
       reportContradictions(snapshot.contradictions, findings)
     }
+    reportQuarantine(quarantined, options.badRecords ?? new Map(), findings)
     return conclude(options, findings, keys, checkpoints)
   } finally {
     await Promise.all(tables.map((each) => each.close()))
@@ -161,14 +165,29 @@ function isCurable(kind: ViolationKind): boolean {
   return (curable as readonly ViolationKind[]).includes(kind)
 }
 
-/** Clients here send nothing that could end in quarantine. */
-function reportQuarantine(rows: readonly QuarantineRow[], findings: Findings): void {
+/** Quarantine holds each bad record once, and nothing that nobody put into the log for it. */
+function reportQuarantine(
+  rows: readonly QuarantineRow[],
+  expected: ReadonlyMap<string, string>,
+  findings: Findings,
+): void {
+  const seen = new Set<string>()
   for (const { partition, offset, reason } of rows) {
+    const place = `${partition}/${offset}`
+    if (expected.has(place) && !seen.has(place)) {
+      seen.add(place)
+      continue
+    }
+    const more = expected.has(place) ? 'nothing more' : 'nothing'
     findings.add(
       'quarantined',
       () =>
-        `expected nothing in quarantine, found partition ${partition} offset ${offset}: ${reason}`,
+        `expected ${more} in quarantine, found partition ${partition} offset ${offset}: ${reason}`,
     )
+  }
+  for (const [place, what] of expected) {
+    if (seen.has(place)) continue
+    findings.add('quarantine missing', () => `expected partition/offset ${place}, ${what}`)
   }
 }
 

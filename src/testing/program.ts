@@ -28,9 +28,12 @@ export interface Launch {
   gid?: number
 }
 
-const fromClone: Launch = {
-  command: [process.execPath, join(import.meta.dirname, '..', 'main.js')],
-}
+/** The program of this clone. */
+export const programCommand: Launch['command'] = [
+  process.execPath,
+  join(import.meta.dirname, '..', 'main.js'),
+]
+const fromClone: Launch = { command: programCommand }
 const linesMax = 2_000
 
 /** Names of the running programs are for messages only. */

@@ -126,9 +126,13 @@ export class Applier {
     return this.isUrgent || this.queue.length > 0
   }
 
-  /** A leaf in doubt is work too: nobody else would seal it. */
+  /**
+   * A leaf in doubt is work too: nobody else would seal it. So is a lost connection: its database
+   * may have forgotten commits, and no record may come for long.
+   */
   private get isUrgent(): boolean {
-    return this.stopping || this.toClaim.size > 0 || this.open.isDoubtful
+    const isCut = this.connection?.lost !== undefined
+    return this.stopping || this.toClaim.size > 0 || this.open.isDoubtful || isCut
   }
 
   /** @param restMs how long at most, where something waits already */
@@ -147,6 +151,7 @@ export class Applier {
 
   private async work(): Promise<void> {
     const connection = (this.connection ??= await this.connectAgain())
+    if (connection.lost !== undefined) throw connection.lost
     if (this.toClaim.size > 0) await this.claim(connection)
     if (this.open.isDoubtful) await this.open.sealDoubtful(connection, this.held.partitions)
     const prepared = this.prepare()
@@ -177,7 +182,9 @@ export class Applier {
    */
   private async connectAgain(): Promise<Connection> {
     const { databaseUrl, worker } = this.options
-    const connection = await connect(databaseUrl, { applicationName: `ledger worker ${worker}` })
+    const onLost = (): void => this.wake()
+    const applicationName = `ledger worker ${worker}`
+    const connection = await connect(databaseUrl, { applicationName, onLost })
     try {
       const inFlight = this.inFlight.map(({ partition }) => partition)
       const partitions = [...new Set([...this.held.partitions, ...inFlight])]
@@ -362,12 +369,10 @@ export class Applier {
       inserted: outcome.inserted,
       duplicates: outcome.duplicates + prepared.repeats,
       conflicts: outcome.conflicts,
+      held: outcome.held,
       quarantined: prepared.flush.quarantined.length,
       mergedBuckets: outcome.mergedBuckets.length,
-      rows: prepared.flush.buckets.reduce(
-        (sum, { rows, doubtful }) => sum + rows + doubtful.rows,
-        0,
-      ),
+      rows: prepared.flush.buckets.reduce((sum, one) => sum + one.rows + one.doubtful.rows, 0),
       seconds: (performance.now() - started) / 1000,
     })
     await this.open.turn(connection, prepared.flush.buckets, (partitions) =>

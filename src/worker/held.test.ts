@@ -21,6 +21,13 @@ test('a record before the checkpoint is not applied again', () => {
   assert.equal(held.wants(4, generation, 10), false)
 })
 
+test('the same epoch under another owner, as after a restore, is lost', () => {
+  const { held, generation } = holding()
+  const other = { ...checkpoint(3, 10, 2), owner: 'another' }
+  assert.deepEqual(held.reconcile([other]), { confirmed: [], rewound: [], lost: [other] })
+  assert.equal(held.wants(3, generation, 10), false)
+})
+
 test('an unknown COMMIT that PostgreSQL has is taken as done', () => {
   const { held, generation } = holding()
   const step = { partition: 3, from: 10, to: 15, epoch: 2 }

@@ -10,6 +10,8 @@ import type { Position } from './protocol.ts'
 
 interface Held {
   epoch: number
+  /** Us, as it stood beside the epoch when it was claimed. */
+  owner: string
   /** Next offset to apply: what PostgreSQL has, as far as this worker knows. */
   position: number
   /** When the rows of the last record before that were created, in microseconds since 2000. */
@@ -23,7 +25,7 @@ export interface Reconciled {
   confirmed: [number, number][]
   /** Partitions to be read again from where PostgreSQL stands. */
   rewound: Position[]
-  /** Partitions that have another epoch now. */
+  /** Partitions that have another epoch or owner now. */
   lost: Checkpoint[]
 }
 
@@ -37,9 +39,9 @@ export class HeldPartitions {
 
   /** Takes up partitions as claimed; returns from where each is to be read. */
   claim(checkpoints: readonly Checkpoint[]): Position[] {
-    return checkpoints.map(({ partition, nextOffset, epoch, createdAt = -Infinity }) => {
+    return checkpoints.map(({ partition, nextOffset, epoch, owner, createdAt = -Infinity }) => {
       const generation = ++this.lastGeneration
-      this.held.set(partition, { epoch, position: nextOffset, createdAt, generation })
+      this.held.set(partition, { epoch, owner, position: nextOffset, createdAt, generation })
       return { partition, offset: nextOffset, generation }
     })
   }
@@ -103,7 +105,7 @@ export class HeldPartitions {
     const moves = new Map(attempted.map((step) => [step.partition, step]))
     const result: Reconciled = { confirmed: [], rewound: [], lost: [] }
     for (const checkpoint of checkpoints) {
-      const { partition, nextOffset, epoch, createdAt = -Infinity } = checkpoint
+      const { partition, nextOffset, epoch, owner, createdAt = -Infinity } = checkpoint
       const held = this.held.get(partition)
       if (!held) {
         // Given up in the middle of a flush: worth saying if it was taken from us before that.
@@ -112,7 +114,8 @@ export class HeldPartitions {
         continue
       }
       held.createdAt = createdAt
-      if (epoch !== held.epoch) {
+      // In a database that was restored, epochs that were given before are given again.
+      if (epoch !== held.epoch || owner !== held.owner) {
         this.held.delete(partition)
         result.lost.push(checkpoint)
       } else if (nextOffset === moves.get(partition)?.to) {

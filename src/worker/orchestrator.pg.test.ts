@@ -225,6 +225,25 @@ test('sessions cut again and again do not double a row', async (context) => {
   await checkRows(here)
 })
 
+test('what PostgreSQL has forgotten is applied again, though no record comes', async (context) => {
+  const here = await scene(context)
+  for (let i = 0; i < 10; i++) await here.append(5)
+  const workers = await here.work()
+  await workers.drain(AbortSignal.timeout(10_000))
+  await checkRows(here)
+  // As after a crash that lost commits which were not on disk yet.
+  await withConnection(here.url, async (connection) => {
+    await connection.script(`
+      BEGIN; DELETE FROM ledger.transactions;
+      UPDATE ledger.checkpoints SET next_offset = 0, last_created_at = NULL; COMMIT;
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name LIKE 'ledger worker%' AND datname = current_database()`)
+  })
+  const count = 'SELECT count(*) FROM ledger.transactions'
+  await until(async () => (await column(here.url, count))[0] === '50', 'all rows again')
+  await checkRows(here)
+})
+
 test('records gone before they were applied halt their partition and no other', async (context) => {
   const here = await scene(context)
   await here.append(5)

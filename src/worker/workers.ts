@@ -16,6 +16,7 @@ import type { Logger } from '../observe/logger.ts'
 import { withBackoff } from '../postgres/backoff.ts'
 import { connect } from '../postgres/connection.ts'
 import { partitionCount } from '../record/layout.ts'
+import { Chain } from './chain.ts'
 import { Orchestrator } from './orchestrator.ts'
 import { runUpkeep } from './upkeep.ts'
 
@@ -44,6 +45,9 @@ export async function migrateAll(
   }
 }
 
+/** How long a process that stops adds what it committed to the chains. */
+const chainFinishMs = 3000
+
 export interface WorkersOptions {
   config: Config
   log: Log
@@ -58,6 +62,7 @@ export class Workers {
   private readonly orchestrator: Orchestrator
   private readonly stopped = new AbortController()
   private upkeep = Promise.resolve()
+  private chain: Chain | undefined
   private started = false
 
   constructor(options: WorkersOptions) {
@@ -90,6 +95,7 @@ export class Workers {
     const lagSeconds = (): number => this.lagSeconds
     const upkeep = { log, databaseUrls, partitions, lagSeconds, logger }
     this.upkeep = runUpkeep(upkeep, this.stopped.signal)
+    this.chain = this.startChain()
     await this.orchestrator.settled(signal)
   }
 
@@ -122,6 +128,14 @@ export class Workers {
     this.stopped.abort()
     await this.upkeep
     if (this.started) await this.orchestrator.stop(signal)
+    await this.chain?.finish(signal.aborted ? 0 : chainFinishMs)
+  }
+
+  private startChain(): Chain | undefined {
+    const { config, databaseUrls, logger } = this.options
+    const { chainIntervalMs: intervalMs, logLevel, logFormat } = config
+    if (intervalMs === undefined) return undefined
+    return new Chain({ databaseUrls, intervalMs, logLevel, logFormat }, logger)
   }
 
   private membership(): Membership {

@@ -74,6 +74,16 @@ describe('the executable, alone in a directory and with an empty environment', (
     }
   })
 
+  test('holds the command that proves the books', () => {
+    const help = executable.print('verify', '--help')
+    assert.equal(help.code, 0, help.output)
+    assert.match(help.output, /^transaction-ledger verify: proves that log and tables agree/)
+    const nobody = ['--database-url', 'postgresql://a:b@127.0.0.1:1/c']
+    const failed = executable.print('verify', '--no-log', ...nobody)
+    assert.equal(failed.code, 2, failed.output)
+    assert.match(failed.output, /127\.0\.0\.1:1\/c/)
+  })
+
   test('keeps what is sent through SIGKILL and a second start, and ends on SIGTERM with 0', async () => {
     const { launch } = executable
     const setting = await Setting.open({

@@ -35,6 +35,8 @@ export interface SettingOptions {
   databases: number
   shape: LoadShape
   clients: number
+  /** Of a PostgreSQL of the tests' own. */
+  settings?: Readonly<Record<string, string>>
   /** From the clone where it is absent. */
   launch?: Launch
 }
@@ -72,7 +74,9 @@ export class Setting {
 
   static async open(options: SettingOptions): Promise<Setting> {
     const [postgres, kafka] = await Promise.all([
-      options.databases > 0 ? startTestPostgres({ settings: forgetful }) : undefined,
+      options.databases > 0
+        ? startTestPostgres({ settings: { ...forgetful, ...options.settings } })
+        : undefined,
       options.log === 'kafka' ? startTestKafka() : undefined,
     ])
     const databases: string[] = []
@@ -118,11 +122,17 @@ export class Setting {
     return this.#directory.path
   }
 
+  /** Flags that say where log and tables are. */
+  get whereabouts(): string[] {
+    const flags = ['--data-dir', this.directory]
+    if (this.#kafka !== undefined) flags.push('--brokers', this.#kafka.brokers, '--topic', topic)
+    if (this.#postgres !== undefined) flags.push('--database-url', this.#databases.join(','))
+    return flags
+  }
+
   /** Starts the program. It is sent requests once it is ready, if it takes any. */
   start(...flags: string[]): Program {
-    const common = ['--listen', '127.0.0.1:0', '--data-dir', this.directory, '--workers', '2']
-    if (this.#kafka !== undefined) common.push('--brokers', this.#kafka.brokers, '--topic', topic)
-    if (this.#postgres !== undefined) common.push('--database-url', this.#databases.join(','))
+    const common = ['--listen', '127.0.0.1:0', '--workers', '2', ...this.whereabouts]
     const program = new Program([...common, ...flags], this.#launch)
     this.#programs.push(program)
     const role = flags[flags.indexOf('--role') + 1] ?? 'all'

@@ -1,0 +1,3 @@
+import { testGauntlet } from './suite.ts'
+
+testGauntlet('embedded', 1.2)

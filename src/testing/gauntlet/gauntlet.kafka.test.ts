@@ -1,0 +1,3 @@
+import { testGauntlet } from './suite.ts'
+
+testGauntlet('kafka', 0.8)
