@@ -175,10 +175,17 @@ export class Exchange implements HttpRequest {
     }
     this.received = received
     this.context.deadlines.begin(this)
-    this.native?.onData((chunk, isLast) => this.take(received, chunk, isLast))
+    const noRoom = declared === undefined ? undefined : unread
+    this.native?.onData((chunk, isLast) => this.take(received, chunk, isLast, noRoom))
   }
 
-  private take(received: Body, chunk: ArrayBuffer, isLast: boolean): void {
+  /** @param noRoom how to end when there is none; undefined where it is unknown what is to come */
+  private take(
+    received: Body,
+    chunk: ArrayBuffer,
+    isLast: boolean,
+    noRoom: Ending | undefined,
+  ): void {
     if (this.native === undefined || this.isAnswered) return
     if (this.refusal) {
       this.discarded += chunk.byteLength
@@ -197,7 +204,10 @@ export class Exchange implements HttpRequest {
         this.refuseRest(tooLarge(this.context.source.bytesMax, 'more'), isLast)
         return
       case 'no-room':
-        this.refuseRest(overloaded, isLast)
+        // What is left of a declared length is read and thrown away, as if it had been refused with
+        // its head.
+        if (noRoom !== undefined) this.reply(overloaded, noRoom)
+        else this.refuseRest(overloaded, isLast)
     }
   }
 

@@ -257,6 +257,26 @@ test('past the bytes that may be under way a request is 503, asked to try again'
   first.close()
 })
 
+test('a body that finds no room halfway is 503 at once, and its connection goes on', async (t) => {
+  const { port, budget } = await started(t, { inflightBytesMax: 3500, bodyBytesMax: 4000 })
+  const [first, second] = [await RawConnection.open(port), await RawConnection.open(port)]
+  for (const each of [first, second]) {
+    each.send(post('a'.repeat(100), ['Content-Length: 2000']))
+  }
+  while (budget.taken < 2 * 1024) await new Promise(setImmediate)
+  second.send('a'.repeat(1000))
+  while (budget.taken < 1024 + 2000) await new Promise(setImmediate)
+  first.send('a'.repeat(1000))
+  assert.equal((await first.reply()).status, 503)
+  assert.equal(budget.taken, 2000)
+  first.send('a'.repeat(900))
+  first.send(post('[]'))
+  assert.deepEqual(await first.reply().then(({ status, body }) => [status, body]), [200, '[]'])
+  second.send('a'.repeat(900))
+  assert.equal((await second.reply()).status, 200)
+  for (const each of [first, second]) each.close()
+})
+
 test('an expected error becomes its problem, any other a 500 that tells nothing', async (t) => {
   const { port, errors } = await started(t)
   const full = await exchange(port, 'GET /full HTTP/1.1\r\nHost: x\r\n\r\n')
