@@ -19,6 +19,18 @@ export const commands: Readonly<Record<string, ProgramCommand | undefined>> = {
     summary: 'Make the roll-ups behind balances anew, from the entries.',
     run: async (argv) => (await import('./commands/rebuild-balances.ts')).rebuildBalances(argv),
   },
+  archive: {
+    summary: 'Move the entries of old days into compressed files.',
+    run: async (argv) => (await import('./commands/archive.ts')).runArchive(argv),
+  },
+  restore: {
+    summary: 'Bring archived days back into the tables.',
+    run: async (argv) => (await import('./commands/restore.ts')).runRestore(argv),
+  },
+  replay: {
+    summary: 'Make the tables anew from the log, and swap them in.',
+    run: async (argv) => (await import('./commands/replay.ts')).runReplay(argv),
+  },
   import: {
     summary: 'Post the transactions of a CSV or NDJSON file, resumably.',
     run: async (argv) => (await import('./commands/import.ts')).runImport(argv),

@@ -56,6 +56,8 @@ export interface Config {
   backlogBytesMax: number
   requestTimeoutMs: number
   logDiskBytes: number
+  /** The embedded log keeps what is released. */
+  keepsLog: boolean
   receiptKey: string | undefined
   shutdownTimeoutMs: number
   migrateOnly: boolean
@@ -168,6 +170,7 @@ function check(values: Values, environment: Environment): Config {
     backlogBytesMax: parseBytes('max-backlog', text('max-backlog'), 2 ** 20, 2 ** 44),
     requestTimeoutMs: parseInteger('request-timeout', text('request-timeout'), 1, 600) * 1000,
     logDiskBytes: parseBytes('log-disk', text('log-disk'), 2 ** 24, 2 ** 44),
+    keepsLog: parseSwitch('keep-log', values['keep-log']),
     receiptKey: values['receipt-key'],
     shutdownTimeoutMs: parseInteger('shutdown-timeout', text('shutdown-timeout'), 1, 3600) * 1000,
     migrateOnly: parseSwitch('migrate', values.migrate),
@@ -361,6 +364,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     'max-backlog': config.backlogBytesMax,
     'request-timeout': config.requestTimeoutMs / 1000,
     'log-disk': config.logDiskBytes,
+    ...(config.keepsLog ? { 'keep-log': true } : {}),
     'receipt-key': config.receiptKey === undefined ? 'in --data-dir' : '***',
     'shutdown-timeout': config.shutdownTimeoutMs / 1000,
     ...(config.crashAt === undefined ? {} : { 'crash-at': config.crashAt }),

@@ -57,6 +57,8 @@ const reactions = {
   CHECKPOINT_GONE: 'halt',
   /** A leaf holds a key twice, so that its unique index cannot be built. */
   KEY_VIOLATED: 'halt',
+  /** What is asked for is in files, and can be had once an operator has restored it. */
+  ARCHIVED: 'halt',
   /** A log record is larger than a worker can hold; no ingress writes such a record. */
   RECORD_TOO_LARGE: 'halt',
   /** Another process claimed the partition. */

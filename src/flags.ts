@@ -180,6 +180,12 @@ export const flags = [
     help: 'Disk budget of the embedded log; past it, 503 (bytes, or with KiB, MiB, GiB).',
   },
   {
+    name: 'keep-log',
+    help:
+      'Keep what PostgreSQL has, so that replay reaches back to it; up to --log-disk (embedded ' +
+      'log; of Kafka, the retention of its topic).',
+  },
+  {
     name: 'receipt-key',
     value: 'TEXT',
     help:

@@ -218,12 +218,13 @@ async function openReceipts(config: Config, logger: Logger): Promise<Receipts | 
   return undefined
 }
 
-function openLog(config: Config, logger: Logger): Promise<Log> {
+export function openLog(config: Config, logger: Logger): Promise<Log> {
   if (config.brokers === undefined) {
     return openEmbeddedLog({
       directory: join(config.dataDir, 'log'),
       partitions: partitionCount,
       diskBytesMax: config.logDiskBytes,
+      keepsAll: config.keepsLog,
       logger,
     })
   }

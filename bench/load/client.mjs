@@ -21,7 +21,8 @@ const none = { acknowledgedItems: 0, newItems: 0, refusals: 0, errors: 0, sent: 
  * for the seed.
  *
  * @param {{ benchCommand: string[], directory: string, urls: string[], connections: number,
- *   bodies: object, driver?: 'closed' | 'paced', rate?: number }} options
+ *   bodies: object, driver?: 'closed' | 'paced', rate?: number, dropsOverdue?: boolean,
+ *   patientEvery?: number, countsFromSending?: boolean }} options
  */
 export async function prepareLoad({ benchCommand, directory, bodies, ...options }) {
   const [command, ...args] = benchCommand
@@ -65,7 +66,8 @@ export async function prepareLoad({ benchCommand, directory, bodies, ...options 
       if (failed) throw failed
       return counts
     },
-    setRate: (rate) => tell({ kind: 'rate', rate }),
+    /** Requests a second, Infinity for as many as are answered; over some of the connections. */
+    setRate: (rate, among) => tell({ kind: 'rate', rate, connections: among }),
     beginWindow: () => tell({ kind: 'window' }),
     /** Latencies since the window began. */
     endWindow() {

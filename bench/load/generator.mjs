@@ -22,24 +22,30 @@ function say(message) {
 class Answers {
   counts = { acknowledgedItems: 0, newItems: 0, refusals: 0, errors: 0 }
   #window = new Histogram()
+  /** Of what was answered 503, from when it was sent. */
+  #refused = new Histogram()
   /** The longest time without an acknowledgement, in ms. */
   #silence = 0
   #lastAt = performance.now()
   #bodies
 
-  constructor(bodies) {
+  #countsFromSending
+
+  constructor(bodies, { countsFromSending = false }) {
     this.#bodies = bodies
+    this.#countsFromSending = countsFromSending
   }
 
-  onAnswer = (number, status, ms) => {
+  onAnswer = (number, status, ms, sinceSentMs) => {
     this.#bodies.requests.answer(number, status)
     if (this.#bodies.requests.stateOf(number) !== acknowledged) {
       this.counts.refusals++
+      if (status === 503 && sinceSentMs !== undefined) this.#refused.record(sinceSentMs)
       return
     }
     this.counts.acknowledgedItems += this.#bodies.items
     this.counts.newItems += this.#bodies.newItems(number)
-    this.#window.record(ms)
+    this.#window.record(this.#countsFromSending ? sinceSentMs : ms)
     this.#hear()
   }
 
@@ -58,25 +64,30 @@ class Answers {
     const window = this.#window
     this.#hear()
     const longestSilence = this.#silence
+    const refused = this.#refused.summary()
     this.#window = new Histogram()
+    this.#refused = new Histogram()
     this.#silence = 0
-    return { ...window.summary(), longestSilence, buckets: window.buckets() }
+    return { ...window.summary(), longestSilence, buckets: window.buckets(), refused }
   }
 }
 
 async function start(bodies, config) {
-  const answers = new Answers(bodies)
-  const { urls, connections } = config
+  const answers = new Answers(bodies, config)
+  const { urls, connections, dropsOverdue, patientEvery } = config
   const rate = config.rate ?? Infinity
   const { onAnswer, onError } = answers
   const drive = config.driver === 'paced' ? drivePaced : driveClosed
-  const driver = await drive({ urls, connections, rate, bodies, onAnswer, onError })
+  const isPatient = (index) => patientEvery > 0 && index % patientEvery === 0
+  const settings = { urls, connections, rate, bodies, dropsOverdue, isPatient }
+  const driver = await drive({ ...settings, onAnswer, onError })
   const progress = () => say({ kind: 'progress', ...answers.counts, sent: bodies.requests.count })
   const timer = setInterval(progress, progressMs)
   return {
     window: () => void answers.takeWindow(),
     windowEnd: () => say({ kind: 'window', ...answers.takeWindow() }),
-    rate: ({ rate: next }) => driver.setRate(next),
+    // JSON has no Infinity.
+    rate: ({ rate: next, connections: among }) => driver.setRate(next ?? Infinity, among),
     async stop() {
       await driver.stop()
       clearInterval(timer)

@@ -1,7 +1,7 @@
 // Requests at a given rate, whether they are answered or not, over connections that are opened again
 // when they break.
-// In:  bodies, a rate or Infinity, how many connections.
-// Out: each answer, with its time since the request was due.
+// In:  bodies, a rate or Infinity, how many connections, how many of them heed Retry-After.
+// Out: each answer, with its time since the request was due, and since it was sent.
 // Absent: pipelining, TLS, any answer but those with Content-Length.
 
 import { connect } from 'node:net'
@@ -9,17 +9,21 @@ import { connect } from 'node:net'
 const reconnectMs = 20
 /** A timer of Node has no finer steps; a request is sent up to this long after it was due. */
 const tickMs = 1
+/** Requests that could not be sent for so long are not sent any more: their clients have left. */
+const overdueMs = 1000
 
 /*
  * A request that is due while every connection waits for an answer is sent when one is free, and its
  * time counts from when it was due: a program that stalls is not spared the requests that would have
  * come meanwhile.
  */
-export function drivePaced({ urls, connections, rate, bodies, onAnswer, onError }) {
-  const senders = Array.from(
-    { length: connections },
-    (_, index) => new Sender(new URL(urls[index % urls.length]), onAnswer, onError, sendDue),
-  )
+export function drivePaced(options) {
+  const { urls, connections, rate, bodies, onAnswer, onError, isPatient = () => false } = options
+  const senders = Array.from({ length: connections }, (_, index) => {
+    const url = new URL(urls[index % urls.length])
+    return new Sender({ url, onAnswer, onError, onFree: sendDue, isPatient: isPatient(index) })
+  })
+  let active = senders
   let base = performance.now()
   let sent = 0
   let perSecond = rate
@@ -28,7 +32,11 @@ export function drivePaced({ urls, connections, rate, bodies, onAnswer, onError 
 
   function sendDue() {
     const now = performance.now()
-    for (const sender of senders) {
+    if (options.dropsOverdue && perSecond > 0) {
+      const overdue = Math.floor(((now - overdueMs - base) * perSecond) / 1000)
+      if (perSecond < Infinity && overdue > sent) sent = overdue
+    }
+    for (const sender of active) {
       if (stopping || perSecond === 0) return
       if (!sender.isFree) continue
       const due = perSecond === Infinity ? now : base + (sent * 1000) / perSecond
@@ -40,8 +48,9 @@ export function drivePaced({ urls, connections, rate, bodies, onAnswer, onError 
 
   sendDue()
   return {
-    setRate(next) {
+    setRate(next, among = senders.length) {
       perSecond = next
+      active = senders.slice(0, among)
       base = performance.now()
       sent = 0
     },
@@ -65,6 +74,8 @@ class Sender {
   #onAnswer
   #onError
   #onFree
+  #isPatient
+  #isResting = false
   #socket
   #connected = false
   #ended = false
@@ -72,8 +83,9 @@ class Sender {
   #settle = () => undefined
   #received = ''
 
-  constructor(url, onAnswer, onError, onFree) {
+  constructor({ url, onAnswer, onError, onFree, isPatient }) {
     this.#url = url
+    this.#isPatient = isPatient
     this.#onAnswer = onAnswer
     this.#onError = onError
     this.#onFree = onFree
@@ -81,14 +93,14 @@ class Sender {
   }
 
   get isFree() {
-    return this.#connected && this.#underWay === undefined
+    return this.#connected && this.#underWay === undefined && !this.#isResting
   }
 
   send({ number, body }, due) {
     const head =
       `POST /v1/transactions HTTP/1.1\r\nHost: ${this.#url.host}\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
-    this.#underWay = { number, due }
+    this.#underWay = { number, due, sentAt: performance.now() }
     this.answered = new Promise((resolve) => (this.#settle = resolve))
     // A copy: the body is patched again for another connection before the kernel has taken it.
     this.#socket.write(Buffer.concat([Buffer.from(head, 'latin1'), body]))
@@ -126,11 +138,22 @@ class Sender {
     const length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)
     if (this.#received.length < headEnd + 4 + length) return
     this.#received = this.#received.slice(headEnd + 4 + length)
-    const { number, due } = this.#underWay
-    this.#onAnswer(number, Number(head.slice(9, 12)), performance.now() - due)
+    const { number, due, sentAt } = this.#underWay
+    const [status, now] = [Number(head.slice(9, 12)), performance.now()]
+    this.#onAnswer(number, status, now - due, now - sentAt)
     this.#finish()
+    if (status === 503 && this.#isPatient) this.#rest(/^retry-after: *(\d+)/im.exec(head)?.[1])
     if (/^connection: *close/im.test(head)) this.#socket.destroy()
     else this.#onFree()
+  }
+
+  #rest(seconds = '1') {
+    this.#isResting = true
+    const end = () => {
+      this.#isResting = false
+      this.#onFree()
+    }
+    setTimeout(end, Number(seconds) * 1000).unref()
   }
 
   #finish() {

@@ -5,6 +5,7 @@
 
 import { columns } from '../support/columns.mjs'
 import { count, milliseconds, perSecond, ratio, seconds } from '../support/format.mjs'
+import { overloadText } from '../support/overload-text.mjs'
 import { barChart, latencyChart } from './bar-chart.mjs'
 import { lineChart } from './line-chart.mjs'
 import { escape, short } from './text.mjs'
@@ -180,6 +181,7 @@ function verdict(verification) {
 
 function sentences({
   outage,
+  overload,
   reads,
   saturated,
   rate,
@@ -190,7 +192,8 @@ function sentences({
 }) {
   const said = []
   if (saturated) said.push(`Saturated at ${perSecond(saturated)}; measured at ${perSecond(rate)}.`)
-  if (offered) {
+  if (overload) said.push(`Offered ${perSecond(offered)}: ${overloadText(overload)}.`)
+  else if (offered) {
     said.push(
       `Offered ${perSecond(offered)}; accepted in the first ${seconds(firstSeconds)} of it: `,
     )

@@ -9,6 +9,7 @@ import { compare } from './compare.mjs'
 import { crash } from './crash.mjs'
 import { limit } from './limit.mjs'
 import { loadScenarios } from './loads.mjs'
+import { overload } from './overload.mjs'
 import { readWhileWrite } from './read-while-write.mjs'
 import { scale } from './scale.mjs'
 import { single } from './single.mjs'
@@ -20,6 +21,7 @@ export const scenarios = [
   single,
   readWhileWrite,
   burst,
+  overload,
   crash,
   scale,
   compare,

@@ -10,9 +10,9 @@ import { environmentName, flags } from '../flags.ts'
 import { leavesOf } from '../ledger/rollup-leaves.ts'
 import { forgetLostLeaves, rebuildLeaf } from '../ledger/rollups.ts'
 import { createLogger } from '../observe/logger.ts'
-import { connect, type Connection } from '../postgres/connection.ts'
-import { Roller } from '../worker/roller.ts'
+import { connect } from '../postgres/connection.ts'
 import { withDatabases } from './databases.ts'
+import { rollUpRest } from './roll-up.ts'
 
 const own = ['database-url', 'data-dir', 'cache-dir']
 /** Somebody else may be rolling up, or writing to a leaf, for so long. */
@@ -85,19 +85,6 @@ async function rebuildDatabase(url: string): Promise<void> {
     )
   } finally {
     await connection.close()
-  }
-}
-
-/** What else is due, as a worker process would do it. */
-async function rollUpRest(connection: Connection): Promise<number> {
-  const { signal } = new AbortController()
-  const logger = { debug: () => undefined }
-  const roller = new Roller({ logger, isBehind: () => false, restPerWork: 0, signal })
-  let added = 0
-  for (;;) {
-    const done = await roller.turn(connection)
-    if (done === 0) return added
-    added += done
   }
 }
 

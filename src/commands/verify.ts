@@ -80,6 +80,7 @@ async function verify(
   const connections: Connection[] = []
   try {
     for (const url of urls) connections.push(await connectToVerify(url))
+    for (const connection of connections) await expectAllThere(connection)
     const ledger = await Promise.all(connections.map(originOf))
     const state = readState(options.stateFile, ledger)
     const run = new Run(options, state, signal)
@@ -92,6 +93,21 @@ async function verify(
   } finally {
     for (const connection of connections) await connection.close()
   }
+}
+
+/** What is archived is in neither the tables nor, for long, the log; its files prove themselves. */
+async function expectAllThere(connection: Connection): Promise<void> {
+  const found = await connection.queryOne<{ days: number; first: string; last: string }>(
+    `SELECT count(*)::int AS days, min(day)::text AS first, max(day)::text AS last
+     FROM ledger.archived_days WHERE archived_at IS NOT NULL`,
+  )
+  if (found === undefined || found.days === 0) return
+  throw new LedgerError(
+    'ARCHIVED',
+    `${connection.where}: expected every entry in the tables, found those of ${found.days} days ` +
+      `of buckets archived (${found.first} to ${found.last}). Restore them, here or in a copy of ` +
+      'the database, and verify that.',
+  )
 }
 
 async function originOf(connection: Connection): Promise<string> {

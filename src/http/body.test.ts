@@ -48,10 +48,28 @@ test('a body of unknown length stops where the limit is, and gives everything ba
 test('what does not fit the budget is refused before it is held', () => {
   const tight = source(1 << 20, 150_000)
   const first = Body.open(tight, 100_000)
-  assert(first)
+  assert.equal(first?.append(new Uint8Array(60_000), false), 'partial')
   assert.equal(Body.open(tight, 100_000), undefined)
   const unknown = Body.open(tight, undefined)
-  assert.equal(unknown?.append(new Uint8Array(50_001), false), 'no-room')
+  assert.equal(unknown?.append(new Uint8Array(90_000), false), 'no-room')
   first.release()
   assert(Body.open(tight, 100_000))
+})
+
+test('a body takes room as it comes, not as it was declared', () => {
+  const shared = source(1 << 21, 1 << 22)
+  const slow = Array.from({ length: 1000 }, () => Body.open(shared, 1 << 21))
+  for (const body of slow) assert.equal(body?.append(new Uint8Array(100), false), 'partial')
+  assert.equal(shared.budget.taken, 1000 * 1024)
+  const honest = Body.open(shared, 600_000)
+  assert(honest)
+  let state = ''
+  for (let at = 0; at < 600_000; at += 60_000) {
+    state = honest.append(new Uint8Array(60_000), at === 540_000)
+    const come = Math.min(2 ** Math.ceil(Math.log2(at + 60_000)), 600_000)
+    assert.equal(shared.budget.taken, 1000 * 1024 + come)
+  }
+  assert.equal(state, 'whole')
+  for (const body of [...slow, honest]) body?.release()
+  assert.equal(shared.budget.taken, 0)
 })

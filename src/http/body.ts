@@ -7,8 +7,12 @@ import assert from 'node:assert/strict'
 import type { ByteBudget } from './budget.ts'
 import type { KeptBody } from './http.ts'
 
-/** The first buffer for a body whose length is not declared; it doubles from there. */
-const chunkedBytes = 64 * 1024
+/**
+ * The first buffer of a body. It doubles from there, so that a body holds at most twice what has
+ * come of it, whatever length is declared: who declares much and sends little takes no room from
+ * others.
+ */
+const firstBytes = 1024
 
 /** Free buffers kept for the next bodies. */
 const retainedBytesMax = 16 * 1024 * 1024
@@ -74,11 +78,11 @@ export class Body {
   private reserved = 0
 
   /**
-   * A body of `declared` bytes, or of unknown length; undefined when the budget has no room for it.
+   * A body of `declared` bytes, or of unknown length; undefined when the budget has no room for it
+   * now. The room is taken as the body comes.
    */
   static open(source: BodySource, declared: number | undefined): Body | undefined {
-    const body = new Body(source, declared)
-    return body.reserve(declared ?? 0) ? body : undefined
+    return source.budget.hasRoomFor(declared ?? 0) ? new Body(source, declared) : undefined
   }
 
   private constructor(source: BodySource, declared: number | undefined) {
@@ -145,7 +149,8 @@ export class Body {
   }
 
   private grow(end: number): boolean {
-    const wanted = this.declared ?? Math.max(chunkedBytes, 2 ** Math.ceil(Math.log2(end)))
+    const doubled = Math.max(firstBytes, 2 ** Math.ceil(Math.log2(end)))
+    const wanted = Math.min(doubled, this.declared ?? Infinity)
     if (!this.reserve(wanted)) return false
     const larger = this.source.pool.take(wanted)
     larger.set(this.buffer.subarray(0, this.length))

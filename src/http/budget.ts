@@ -18,9 +18,13 @@ export class ByteBudget {
     return this.inUse
   }
 
+  hasRoomFor(bytes: number): boolean {
+    return this.inUse + bytes <= this.limit
+  }
+
   /** Takes all of it and returns true, or takes nothing and returns false. */
   take(bytes: number): boolean {
-    if (this.inUse + bytes > this.limit) return false
+    if (!this.hasRoomFor(bytes)) return false
     this.inUse += bytes
     metrics.inflightBytes.set(this.inUse)
     return true

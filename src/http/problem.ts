@@ -42,6 +42,7 @@ const titles: Partial<Record<ErrorCode, readonly [status: number, title: string]
   DATABASE_UNAVAILABLE: [503, 'Database unavailable'],
   OVERLOADED: [503, 'Overloaded'],
   STOPPING: [503, 'Stopping'],
+  ARCHIVED: [410, 'Archived'],
 }
 
 /**

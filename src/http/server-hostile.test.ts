@@ -55,6 +55,18 @@ const framings: [name: string, headers: string, body: string, status: number][] 
   ['a coding below the chunks', 'Transfer-Encoding: gzip, chunked', '0\r\n\r\n', 501],
   ['chunks twice', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked', '0\r\n\r\n', 501],
   ['trailer fields announced', 'Transfer-Encoding: chunked\r\nTrailer: x', '0\r\n\r\n', 400],
+  ['a length in hexadecimal', 'Content-Length: 0x2', '[]', 400],
+  ['a length with an exponent', 'Content-Length: 2e0', '[]', 400],
+  ['a length of other digits', 'Content-Length: \xb2', '[]', 400],
+  ['a coding in quotes', 'Transfer-Encoding: "chunked"', '0\r\n\r\n', 501],
+  ['a coding that begins alike', 'Transfer-Encoding: chunkedx', '0\r\n\r\n', 501],
+  ['a coding behind the chunks', 'Transfer-Encoding: chunked, identity', '0\r\n\r\n', 501],
+  [
+    'two codings, one of them none',
+    'Transfer-Encoding: identity\r\nTransfer-Encoding: chunked',
+    '0\r\n\r\n',
+    501,
+  ],
 ]
 
 for (const [name, headers, body, status] of framings) {
@@ -89,6 +101,10 @@ const garbage: [name: string, bytes: string | Uint8Array][] = [
   ['CONNECT', 'CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n'],
   ['bare line feeds', 'GET /alive HTTP/1.1\nHost: x\n\n'],
   ['a broken chunk length', `${chunked}zz\r\n`],
+  ['a negative chunk length', `${chunked}-2\r\n[]\r\n0\r\n\r\n`],
+  ['a chunk length in hexadecimal notation', `${chunked}0x2\r\n[]\r\n0\r\n\r\n`],
+  ['no coding after the colon', 'POST /take HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n\r\n'],
+  ['two spaces in the request line', 'GET  /alive HTTP/1.1\r\nHost: x\r\n\r\n'],
   ['an endless chunk', `${chunked}ffffffffffffffff\r\n[]`],
 ]
 
@@ -198,7 +214,7 @@ test('a client that leaves in the middle of its body leaves nothing behind', asy
 })
 
 test('a connection that never finishes its head is cut, whatever trickles in', async (t) => {
-  const { port } = await started(t)
+  const { port, bodies } = await started(t)
   const heads: [string, string][] = [
     ['', ''],
     ['GET /alive HTTP/1.1\r\nHost: x\r\n', ''],
@@ -206,15 +222,22 @@ test('a connection that never finishes its head is cut, whatever trickles in', a
     // uWebSockets.js answers neither of these, and holds them to the same time.
     ['GET /alive HTTP/1.1\r\n\r\n', ''],
     [`GET /alive HTTP/1.1\r\nHost: x\r\n${'a: b\r\n'.repeat(200)}\r\n`, ''],
+    // Where readers disagree what is a header, nothing is read at all.
+    [`GET /alive HTTP/1.1\r\nHost: x\r\nContent-Length : 0\r\n\r\n${after}`, ''],
+    [`POST /take HTTP/1.1\r\nHost: x\r\n${type}Content-Length:\r\n 2\r\n\r\n[]${after}`, ''],
+    [`GET /alive HTTP/1.1\r\nHost: x\nContent-Length: 0\r\n\r\n${after}`, ''],
+    [`GET /alive HTTP/1.1\r\nHost: x\rContent-Length: 5\r\n\r\n${after}`, ''],
+    [`GET /alive HTTP/1.1\r\nHost: x\r\nA: \0\r\n\r\n${after}`, ''],
   ]
   await Promise.all(
     heads.map(async ([first, more]) => {
       const connection = await RawConnection.open(port)
       connection.send(first)
       const trickle = setInterval(() => connection.send(more), 500)
-      await connection.closed
+      assert.doesNotMatch(await connection.rest(), /alive|taken/)
       clearInterval(trickle)
     }),
   )
+  assert.deepEqual(bodies, [])
   await isAlive(port)
 })

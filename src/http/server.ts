@@ -13,6 +13,11 @@
  *   connection closed.
  * - `Expect: 100-continue` is answered as soon as the head is there.
  * - A client that takes nothing of what was written for it is cut after 8 to 12 s.
+ * - A head in which readers could disagree what a header is (a space before the colon, a folded
+ *   line, a bare CR or LF, a zero byte) is never read, and its connection cut after the same time.
+ *   Only a header without a name passes: what stands behind it is seen neither by uWebSockets.js
+ *   nor here, so that a Content-Length there does not count. Proxies refuse such a head or drop the
+ *   line.
  * - A request pipelined behind one that is answered later closes the connection without any answer.
  *   Contract point 3 covers it: clients send the same ids again.
  */

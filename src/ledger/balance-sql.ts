@@ -33,7 +33,7 @@ export interface AskedBucket {
 export interface Moment {
   /** RFC 3339, UTC. */
   at: string
-  straddling: readonly (Stretch & { range: number })[]
+  straddling: readonly (Stretch & { range: number; isArchived: boolean })[]
 }
 
 /** A row of the answer. The first columns say whether what was assumed held in the snapshot. */
@@ -173,7 +173,9 @@ function straddlingListSql(accounts: string, at: string): string {
 /** The ranges of an account that lie on both sides of a moment. */
 export function straddlingSql(accountId: Uint8Array, at: string): SelectWith {
   const text = `
-    SELECT r.range, r.leaf, r.low AS "from", r.high AS "to"
+    SELECT r.range, r.leaf, r.low AS "from", r.high AS "to", EXISTS (
+      SELECT FROM ledger.archived_days d
+      WHERE d.leaf = r.leaf AND d.archived_at IS NOT NULL) AS "isArchived"
     FROM ledger.rollups u JOIN ledger.rollup_ranges r ON r.range = u.range
     WHERE u.account_id = $1::uuid AND u.earliest <= $2::timestamptz AND u.latest > $2::timestamptz
     ORDER BY r.range`

@@ -210,7 +210,13 @@ async function momentOf(
   at: string,
 ): Promise<Moment> {
   type Row = Moment['straddling'][number]
-  return { at, straddling: await database.read<Row>(straddlingSql(accountId, at)) }
+  const straddling = await database.read<Row>(straddlingSql(accountId, at))
+  if (straddling.some(({ isArchived }) => isArchived)) {
+    const entries = `Account ${formatUuid(accountId)}: some entries of a day were created by ${at}`
+    const message = `${entries}, others later, and they are archived.`
+    throw new LedgerError('ARCHIVED', `${message} The balance can be had once they are restored.`)
+  }
+  return { at, straddling }
 }
 
 function summariesOf(rows: readonly BalanceRow[]): Map<string, AccountSummary> {

@@ -42,7 +42,8 @@ async function apply(entries: readonly Entry[], mayRepeat = false): Promise<Flus
 
 function committed(inserted: number, duplicates = 0, conflicts = 0, mergedBuckets: number[] = []) {
   const repeatingBuckets = duplicates + conflicts > 0 ? mergedBuckets : []
-  return { kind: 'committed', inserted, duplicates, conflicts, mergedBuckets, repeatingBuckets }
+  const counts = { inserted, duplicates, conflicts, held: 0 }
+  return { kind: 'committed', ...counts, mergedBuckets, repeatingBuckets }
 }
 
 function bucketOfEntry({ accountId }: Entry): number {

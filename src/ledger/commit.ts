@@ -149,6 +149,7 @@ async function writeBuckets(
     inserted: 0,
     duplicates: 0,
     conflicts: 0,
+    held: 0,
     mergedBuckets: [],
     repeatingBuckets: [],
   }
@@ -188,10 +189,11 @@ async function mergeAll(
 ): Promise<void> {
   let repeats = 0
   for (const rows of toMerge) {
-    const { inserted, duplicates, conflicts } = await mergeRows(connection, bucket, rows)
+    const { inserted, duplicates, conflicts, held } = await mergeRows(connection, bucket, rows)
     total.inserted += inserted
     total.duplicates += duplicates
     total.conflicts += conflicts
+    total.held += held
     repeats += duplicates + conflicts
   }
   total.mergedBuckets.push(bucket)

@@ -40,7 +40,8 @@ const timeText = `lpad((${detectedMicroseconds})::text, 18, '0')`
 const keyText = `concat_ws(' ', ${timeText}, account_id, id, ${amountText})`
 
 /** What `key` is made of, checked before it goes into SQL. */
-const keyPattern = /^(\d{18}) ([0-9a-f-]{36}) ([0-9a-f-]{36}) (\d{20})$/
+const uuidPattern = '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'
+const keyPattern = new RegExp(`^(\\d{18}) ${uuidPattern} ${uuidPattern} (\\d{20})$`)
 
 export function isConflictKey(text: string): boolean {
   const [, , , , amount = ''] = keyPattern.exec(text) ?? []

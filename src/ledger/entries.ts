@@ -4,6 +4,14 @@
 // Absent: HTTP, cursors as clients see them (query/), the log.
 
 import assert from 'node:assert/strict'
+import { formatUuid } from '../bytes/uuid.ts'
+import {
+  archivedDaysSql,
+  archivedError,
+  archivedSpans,
+  type ArchivedDay,
+  type ArchivedSpan,
+} from './archived.ts'
 import { balanceBeforeSql } from './balance-before.ts'
 import { uuidLiteral, utc, type ReadDatabases } from './read-databases.ts'
 
@@ -34,6 +42,8 @@ export interface EntryPage {
   entries: AccountEntry[]
   /** There are more the way that was gone. */
   hasMore: boolean
+  /** Ranges of ids, within what was asked for, of which the account has entries in files. */
+  archived: ArchivedSpan[]
 }
 
 /** At most `limit` entries, in the order asked for. */
@@ -49,39 +59,50 @@ export async function accountEntries(
   const lowest = '(SELECT id FROM page ORDER BY id LIMIT 1)'
   const before = withBalance ? `${balanceBeforeSql(accountId, lowest)}::text` : 'NULL'
   // One more than asked for tells whether there is a next page.
-  const rows = await pool.read<AccountEntry & { before: string | null }>(`
+  const select = `
     WITH page AS (
       SELECT id, amount, created_at FROM ledger.transactions
       WHERE account_id = ${uuidLiteral(accountId)} ${boundsOf(page, isAscending)}
       ORDER BY id ${isAscending ? 'ASC' : 'DESC'} LIMIT ${limit + 1})
     SELECT id, amount::text, ${utc('created_at')} AS "createdAt", ${before} AS before
-    FROM page ORDER BY id ${isAscending ? 'ASC' : 'DESC'}`)
+    FROM page ORDER BY id ${isAscending ? 'ASC' : 'DESC'}`
+  const found = await pool.snapshot([select, archivedDaysSql(accountId)])
+  const rows = found[0] as (AccountEntry & { before: string | null })[]
+  const days = found[1] as ArchivedDay[]
   const entries = rows.map(({ id, amount, createdAt }): AccountEntry => ({ id, amount, createdAt }))
   const balance = rows.at(0)?.before
   if (typeof balance === 'string')
-    addBalances(isAscending ? entries : entries.toReversed(), balance)
+    addBalances(isAscending ? entries : entries.toReversed(), balance, days)
   const hasMore = entries.length > limit
   const shown = entries.slice(0, limit)
-  return { entries: isBackward ? shown.reverse() : shown, hasMore }
+  const archived = archivedSpans(days, page)
+  return { entries: isBackward ? shown.reverse() : shown, hasMore, archived }
 }
 
+/** Rejects with ARCHIVED where it may be in a file. */
 export async function accountEntry(
   databases: ReadDatabases,
   accountId: Uint8Array,
   id: Uint8Array,
 ): Promise<AccountEntry | undefined> {
   const pool = await databases.poolOf(accountId)
-  const rows = await pool.read<AccountEntry>(`
+  const select = `
     SELECT id, amount::text, ${utc('created_at')} AS "createdAt" FROM ledger.transactions
-    WHERE account_id = ${uuidLiteral(accountId)} AND id = ${uuidLiteral(id)}`)
-  return rows.at(0)
+    WHERE account_id = ${uuidLiteral(accountId)} AND id = ${uuidLiteral(id)}`
+  const found = await pool.snapshot([select, archivedDaysSql(accountId)])
+  const entry = found[0].at(0) as AccountEntry | undefined
+  const text = formatUuid(id)
+  const days = (found[1] as ArchivedDay[]).filter(({ low, high }) => low <= text && text < high)
+  if (entry === undefined && days.length > 0) throw archivedError(accountId, archivedSpans(days))
+  return entry
 }
 
 export async function hasEntries(databases: ReadDatabases, accountId: Uint8Array) {
   const pool = await databases.poolOf(accountId)
   const rows = await pool.read<{ found: boolean }>(`
     SELECT EXISTS (SELECT FROM ledger.transactions
-      WHERE account_id = ${uuidLiteral(accountId)}) AS found`)
+      WHERE account_id = ${uuidLiteral(accountId)})
+      OR EXISTS (SELECT FROM ledger.rollups WHERE account_id = ${uuidLiteral(accountId)}) AS found`)
   return rows[0].found
 }
 
@@ -97,9 +118,18 @@ function boundsOf(page: PageOfEntries, isAscending: boolean): string {
   return `${spanSql(page)} AND id ${isAscending ? '>' : '<'} ${uuidLiteral(beside.id)}`
 }
 
-function addBalances(ascending: readonly AccountEntry[], before: string): void {
+/** @param days archived ones, ascending: their entries count where their ids are lower */
+function addBalances(
+  ascending: readonly AccountEntry[],
+  before: string,
+  days: readonly ArchivedDay[],
+): void {
   let balance = BigInt(before)
+  let next = 0
   for (const entry of ascending) {
+    for (; next < days.length && days[next].low <= entry.id; next++) {
+      balance += BigInt(days[next].sum)
+    }
     balance += BigInt(entry.amount)
     entry.runningBalance = String(balance)
   }

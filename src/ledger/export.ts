@@ -12,6 +12,7 @@
 import { LedgerError } from '../errors.ts'
 import { exportMinutesMax } from '../limits.ts'
 import { copyOut } from '../postgres/copy-out.ts'
+import { expectUnarchived } from './archived.ts'
 import { spanSql } from './entries.ts'
 import { uuidLiteral, type ReadDatabases } from './read-databases.ts'
 
@@ -56,7 +57,9 @@ export async function* exportedRows(
   let isWhole = false
   try {
     await connection.script(prelude)
-    const span = spanSql({ ...(from ? { from } : {}), ...(to ? { to } : {}) })
+    const bounds = { ...(from ? { from } : {}), ...(to ? { to } : {}) }
+    await expectUnarchived(connection, accountId, bounds)
+    const span = spanSql(bounds)
     const select = `SELECT id, amount, created_at FROM ledger.transactions
       WHERE account_id = ${uuidLiteral(accountId)} ${span} ORDER BY id ${order}`
     yield* copyOut(connection, select, { rowBytes: exportRow.bytes, rows })

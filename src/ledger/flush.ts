@@ -83,7 +83,7 @@ export interface Checkpoint {
 /**
  * - `committed`: all of it is in the tables. `inserted` rows are new; `duplicates` were there with
  *   the same amount; `conflicts` were there with another amount and are recorded (whether now or by
- *   an earlier flush).
+ *   an earlier flush); `held` are of archived days and kept apart.
  * - `stale`: nothing was written, because a checkpoint was not where the flush expected it;
  *   `checkpoints` is what PostgreSQL says now of the partitions in `steps`.
  * - `unsealed`: nothing was written, because rows of this bucket have to be merged and it has open
@@ -95,6 +95,7 @@ export type FlushOutcome =
       inserted: number
       duplicates: number
       conflicts: number
+      held: number
       mergedBuckets: readonly number[]
       /** Those of them where a key was there already. */
       repeatingBuckets: readonly number[]

@@ -158,10 +158,10 @@ function isoDay(day: number): string {
 
 async function existingTables(connection: Connection): Promise<Set<string>> {
   const rows = await connection.query<{ name: string }>(
-    `SELECT 'ledger.' || relname AS name FROM pg_class
+    `SELECT relname AS name FROM pg_class
      WHERE relnamespace = 'ledger'::regnamespace AND relispartition AND relkind IN ('r', 'p')`,
   )
-  return new Set(rows.map(({ name }) => name))
+  return new Set(rows.map(({ name }) => `ledger.${name}`))
 }
 
 const attempts = 5

@@ -145,6 +145,7 @@ test('once sealed a leaf refuses a key it has, as every leaf does', async () => 
     inserted: 0,
     duplicates: 1,
     conflicts: 1,
+    held: 0,
     mergedBuckets: [bucket],
     repeatingBuckets: [bucket],
   })

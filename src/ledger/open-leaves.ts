@@ -115,21 +115,24 @@ async function openLeafOnce(
     ) AS h (partition, epoch) USING (partition)
     WHERE c.epoch = h.epoch
     FOR UPDATE OF c`)
-  const found = await connection.queryOne<{ buckets: number; leaves: number }>(
+  const found = await connection.queryOne<{ buckets: number; leaves: number; closed: boolean }>(
     `SELECT buckets, (
        SELECT count(*)::int
        FROM pg_inherits leaf JOIN pg_inherits day ON leaf.inhparent = day.inhrelid
-       WHERE day.inhparent = $1::regclass) AS leaves
+       WHERE day.inhparent = $1::regclass) AS leaves, EXISTS (
+       SELECT FROM ledger.archived_days WHERE bucket = $2 AND low = $3) AS closed
      FROM ledger.layout`,
-    [bucketTable(bucket)],
+    [bucketTable(bucket), bucket, lowestIdAt(day)],
   )
-  const { buckets, leaves } = found ?? { buckets: 1, leaves: 0 }
+  const { buckets, leaves, closed } = found ?? { buckets: 1, leaves: 0, closed: false }
   const refused =
     results.at(-1)?.count !== partitionCount / buckets
       ? 'somebody else holds partitions of the bucket'
       : leaves >= bucketLeavesMax
         ? `the bucket has ${leaves} leaves`
-        : undefined
+        : closed
+          ? 'the day is archived, or about to be'
+          : undefined
   if (refused !== undefined) {
     await connection.execute('ROLLBACK')
     return refused
@@ -185,15 +188,14 @@ export async function sealLeaf(
 export async function sealBucket(connection: Connection, bucket: number): Promise<void> {
   await connection.script(`BEGIN; SELECT pg_advisory_xact_lock(${leafLock}, ${bucket}); COMMIT`)
   const open = await connection.query<{ leaf: string }>(
-    `SELECT n.nspname || '.' || c.relname AS leaf
-     FROM pg_partition_tree($1::regclass) t
-     JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+    `SELECT c.relname AS leaf
+     FROM pg_partition_tree($1::regclass) t JOIN pg_class c ON c.oid = t.relid
      WHERE t.isleaf AND NOT EXISTS (
        SELECT FROM pg_index i WHERE i.indrelid = t.relid AND i.indisunique AND i.indisvalid)
      ORDER BY leaf`,
     [bucketTable(bucket)],
   )
-  for (const { leaf } of open) await sealLeaf(connection, bucket, leaf)
+  for (const { leaf } of open) await sealLeaf(connection, bucket, `ledger.${leaf}`)
 }
 
 /**

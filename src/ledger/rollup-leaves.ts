@@ -35,7 +35,10 @@ interface Row {
 
 const pageBytes = 8192
 
-/** All leaves of a database that are not rolled up as a whole; `all` adds those that are. */
+/**
+ * All leaves of a database that are not rolled up as a whole; `all` adds those that are, but for
+ * what is archived: its roll-ups cannot be made again.
+ */
 export async function leavesOf(connection: Connection, all = false): Promise<Leaf[]> {
   const rows = await connection.query<Row>(
     `WITH inside AS (
@@ -62,7 +65,9 @@ export async function leavesOf(connection: Connection, all = false): Promise<Lea
        l.covered_below AS below, l.leaf IS NOT NULL AS "isKnown",
        (coalesce(l.bytes, 0) / ${pageBytes})::int AS "coveredPages"
      FROM leaf LEFT JOIN ledger.rollup_leaves l ON l.leaf = relname
-     WHERE $1 OR l.leaf IS NULL OR l.covered_below IS NOT NULL
+     WHERE ($1 OR l.leaf IS NULL OR l.covered_below IS NOT NULL)
+       AND NOT EXISTS (SELECT FROM ledger.archived_days a
+         WHERE a.leaf = relname AND a.archived_at IS NOT NULL)
      ORDER BY leaf.bucket, relname`,
     [all],
   )

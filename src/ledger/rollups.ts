@@ -143,7 +143,7 @@ export async function cover(
 }
 
 /** $1: the range to write. The ends are looked up in the leaf's key. */
-function sumSql(leaf: string, low: string, high: string | undefined): string {
+export function sumSql(leaf: string, low: string, high: string | undefined): string {
   const inside = `id >= '${low}'` + (high === undefined ? '' : ` AND id < '${high}'`)
   const end = (order: string): string =>
     `CROSS JOIN LATERAL (
@@ -160,7 +160,7 @@ function sumSql(leaf: string, low: string, high: string | undefined): string {
 }
 
 /** What several roll-ups of an account add up to; the ends are those of the outermost. */
-const combinedSql = `sum(count), sum(sum),
+export const combinedSql = `sum(count), sum(sum),
   (array_agg(first_id ORDER BY first_id))[1], (array_agg(first_at ORDER BY first_id))[1],
   (array_agg(last_id ORDER BY last_id DESC))[1], (array_agg(last_at ORDER BY last_id DESC))[1],
   min(earliest), max(latest)`

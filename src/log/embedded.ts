@@ -23,6 +23,8 @@ export interface EmbeddedLogOptions {
    * again.
    */
   diskBytesMax: number
+  /** What is released stays, and appends are refused once the disk budget is used up by it. */
+  keepsAll?: boolean
   logger?: Logger
 }
 
@@ -32,7 +34,7 @@ export interface EmbeddedLogOptions {
  * program made it, and CONFIG_INVALID where the file cannot be opened.
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
-  const { directory, partitions = partitionCount, diskBytesMax, logger } = options
+  const { directory, partitions = partitionCount, diskBytesMax, keepsAll, logger } = options
   assert(partitions > 0 && partitions <= 0xffff && diskBytesMax > 0)
   await makeDirectory(directory)
   const lock = await lockDirectory(directory)
@@ -41,7 +43,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     const records = new EmbeddedRecords(store)
     records.load()
     const writer = new EmbeddedWriter(store, records, diskBytesMax, logger)
-    return new EmbeddedLog(lock, store, records, writer)
+    return new EmbeddedLog(lock, store, records, writer, keepsAll ?? false)
   } catch (error) {
     await lock.release()
     throw error
@@ -54,6 +56,7 @@ class EmbeddedLog implements Log {
   private readonly store: EmbeddedStore
   private readonly records: EmbeddedRecords
   private readonly writer: EmbeddedWriter
+  private readonly keepsAll: boolean
   private closing: Promise<void> | undefined
 
   constructor(
@@ -61,12 +64,14 @@ class EmbeddedLog implements Log {
     store: EmbeddedStore,
     records: EmbeddedRecords,
     writer: EmbeddedWriter,
+    keepsAll: boolean,
   ) {
     this.identity = store.identity
     this.lock = lock
     this.store = store
     this.records = records
     this.writer = writer
+    this.keepsAll = keepsAll
   }
 
   /** The bytes are copied before this returns, so the caller may use them again at once. */
@@ -83,7 +88,7 @@ class EmbeddedLog implements Log {
   }
 
   release(positions: ReadonlyMap<number, Offset>): Promise<void> {
-    return this.writer.release(positions)
+    return this.keepsAll ? Promise.resolve() : this.writer.release(positions)
   }
 
   unavailable(): string | undefined {

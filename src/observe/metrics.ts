@@ -55,6 +55,10 @@ export const metrics = {
     'Transactions already in the ledger with the same amount.',
   ),
   conflicts: counter('conflicts_total', 'Transactions already in the ledger with another amount.'),
+  held: counter(
+    'held_entries_total',
+    'Transactions with an id of an archived day, kept in ledger.held_entries.',
+  ),
   quarantined: counter('quarantined_records_total', 'Log records kept in ledger.quarantine.'),
   flushes: counter('flushes_total', 'Flushes committed.'),
   mergedBuckets: counter('merged_buckets_total', 'Buckets that took the merge path in a flush.'),

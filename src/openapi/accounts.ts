@@ -92,7 +92,10 @@ const account = {
     ...everywhere,
     '404': refusal('The account has no entry.'),
     '409': refusal('What the receipt names was not persisted in time.', retryAfter),
-    '410': refusal('The receipt is of another log, and will never be answered here.'),
+    '410': refusal(
+      'The receipt is of another log, and will never be answered here; or the time lies within ' +
+        'entries that are archived.',
+    ),
     '501': refusal('This process was given no key to read receipts with.'),
     '503': refusal('The database is unavailable, or too many wait already.', retryAfter),
   },

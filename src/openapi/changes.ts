@@ -85,7 +85,7 @@ const changes = {
       content: { 'application/x-ndjson': { schema }, 'text/event-stream': { schema } },
     },
     ...everywhere,
-    '410': refusal('The cursor is one of another ledger.'),
+    '410': refusal('The cursor is one of another ledger, or what follows it is archived.'),
     '503': refusal('The database is unavailable, or too many follow already.', retryAfter),
   },
 }

@@ -44,6 +44,21 @@ export const entrySchemas = {
     required: ['transactions', 'next_cursor', 'prev_cursor'],
     properties: {
       transactions: { type: 'array', items: reference('Entry') },
+      archived: {
+        type: 'array',
+        description:
+          'Of an account: ranges of ids, within what was asked for, of which it has entries that ' +
+          'are archived. They are not listed; balances count them.',
+        items: {
+          type: 'object',
+          required: ['from', 'to', 'count'],
+          properties: {
+            from: moment,
+            to: { ...moment, description: 'Exclusive.' },
+            count: int64Text,
+          },
+        },
+      },
       ...pageCursors,
     },
   },
@@ -96,6 +111,7 @@ const entry = {
     ...revalidation.unchanged,
     ...everywhere,
     '404': refusal('The account has no such entry.'),
+    '410': refusal('The account has entries of that day which are archived.'),
     '503': unavailable,
   },
 }
@@ -110,6 +126,7 @@ const transfer = {
     ...revalidation.unchanged,
     ...everywhere,
     '404': refusal('No account has an entry with this id.'),
+    '410': refusal('Entries with ids of that day are archived.'),
     '503': unavailable,
   },
 }
@@ -150,6 +167,7 @@ const exported = {
     },
     ...everywhere,
     '404': refusal('The account has no entry.'),
+    '410': refusal('Entries of the range are archived. The detail says which.'),
     '503': refusal('Too many exports are under way, or the database is unavailable.', retryAfter),
   },
 }

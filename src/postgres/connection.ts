@@ -7,6 +7,7 @@
 import pg from 'pg'
 import { LedgerError, messageOf } from '../errors.ts'
 import { databaseError } from './retry.ts'
+import { schemaOf } from './schema-name.ts'
 
 export interface ConnectOptions {
   /** Shown in pg_stat_activity. */
@@ -31,7 +32,8 @@ export interface StatementResult {
 }
 
 /** Connects, or rejects with DATABASE_UNAVAILABLE, DATABASE_REFUSED or CONFIG_INVALID. */
-export async function connect(url: string, options: ConnectOptions): Promise<Connection> {
+export async function connect(given: string, options: ConnectOptions): Promise<Connection> {
+  const { url, translate } = schemaOf(given)
   const where = describeDatabase(url)
   const client = new pg.Client({
     connectionString: url,
@@ -40,7 +42,7 @@ export async function connect(url: string, options: ConnectOptions): Promise<Con
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: (options.connectSeconds ?? 10) * 1000,
   })
-  const connection = new Connection(client, where, options)
+  const connection = new Connection(client, where, { ...options, translate })
   try {
     options.signal?.throwIfAborted()
     await client.connect()
@@ -52,6 +54,8 @@ export async function connect(url: string, options: ConnectOptions): Promise<Con
   }
 }
 
+type Translate = (<T>(value: T) => T) | undefined
+
 export class Connection {
   /** For COPY, which works on pg's own protocol level. */
   readonly client: pg.Client
@@ -59,14 +63,20 @@ export class Connection {
   readonly where: string
   #lost: LedgerError | undefined
   readonly #answerMilliseconds: number
+  readonly #translate: Translate
   readonly #release: () => void
   readonly #onLost: (() => void) | undefined
 
   /** Use `connect`. */
-  constructor(client: pg.Client, where: string, options: ConnectOptions) {
-    const { signal, answerSeconds = 120, onLost } = options
+  constructor(
+    client: pg.Client,
+    where: string,
+    options: ConnectOptions & { translate: Translate },
+  ) {
+    const { signal, answerSeconds = 120, onLost, translate } = options
     this.client = client
     this.where = where
+    this.#translate = translate
     this.#onLost = onLost
     this.#answerMilliseconds = answerSeconds * 1000
     // Without a listener a connection lost between statements would end the process.
@@ -95,7 +105,9 @@ export class Connection {
   /** Runs one statement. */
   async execute(text: string, values?: readonly unknown[]): Promise<StatementResult> {
     const result = await this.answer(() =>
-      values === undefined ? this.client.query(text) : this.client.query(text, [...values]),
+      values === undefined
+        ? this.client.query(this.inSchema(text))
+        : this.client.query(this.inSchema(text), this.inSchema([...values])),
     )
     return statementResult(result)
   }
@@ -106,8 +118,13 @@ export class Connection {
    * have validated them.
    */
   async script(text: string): Promise<StatementResult[]> {
-    const results: unknown = await this.answer(() => this.client.query(text))
+    const results: unknown = await this.answer(() => this.client.query(this.inSchema(text)))
     return (Array.isArray(results) ? results : [results]).map(statementResult)
+  }
+
+  /** SQL, or values, as this connection's ledger is to be spoken to (schema-name.ts). */
+  inSchema<T>(sql: T): T {
+    return this.#translate === undefined ? sql : this.#translate(sql)
   }
 
   /** Runs something on the client with our deadline and our errors. */

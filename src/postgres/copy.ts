@@ -20,7 +20,7 @@ export async function copyIn(
   buffers: readonly Uint8Array[],
 ): Promise<number> {
   return connection.answer(async () => {
-    const stream = connection.client.query(copyFrom(sql))
+    const stream = connection.client.query(copyFrom(connection.inSchema(sql)))
     await new Promise<void>((resolve, reject) => {
       // The listener stays: the stream may emit a second error when it is rejected in mid-sending.
       stream.on('error', reject)

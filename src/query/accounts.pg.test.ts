@@ -161,6 +161,7 @@ test('a thousand accounts are the most', async () => {
 
 test('a request for balances that is none is refused by place, expectation and finding', async () => {
   const whole = 'a JSON array of 1 to 1000 account ids, or {"account_ids": […]}'
+  const deep = '['.repeat(60_000) + ']'.repeat(60_000)
   for (const [body, field, expected, found] of [
     ['', 'Body', whole, ''],
     ['[', 'Body', whole, 'no JSON'],
@@ -173,6 +174,8 @@ test('a request for balances that is none is refused by place, expectation and f
     ['{"account_ids":7}', 'Body', whole, '7'],
     [`["${accounts[0]}",7]`, 'account_ids[1]', 'a UUID', '7'],
     ['{"account_ids":["x"]}', 'account_ids[0]', 'a UUID', '"x"'],
+    [`[${deep}]`, 'account_ids[0]', 'a UUID', 'an array'],
+    [`{"account_ids":{"a":${deep}}}`, 'Body', whole, 'an object'],
   ] as const) {
     const reply = await ask('POST', '/v1/balances', body)
     const { status, field: place, expected: wanted, found: seen } = reply.body

@@ -158,17 +158,23 @@ function accountsOf(body: Uint8Array): { text: string; bytes: Uint8Array }[] {
     throw new Refusal('Body', bodyExpected, `an object of ${names === '' ? 'nothing' : names}`)
   }
   const ids: unknown = isObject ? (found as Record<string, unknown>)['account_ids'] : found
-  if (!Array.isArray(ids)) throw new Refusal('Body', bodyExpected, JSON.stringify(ids))
+  if (!Array.isArray(ids)) throw new Refusal('Body', bodyExpected, shownJson(ids))
   if (ids.length < 1 || ids.length > balanceAccountsMax) {
     throw new Refusal('Body', bodyExpected, `${ids.length} of them`)
   }
   return (ids as unknown[]).map((id, index) => {
     const bytes = typeof id === 'string' ? parseUuid(id) : undefined
     if (typeof id !== 'string' || bytes === undefined) {
-      throw new Refusal(`account_ids[${index}]`, 'a UUID', JSON.stringify(id))
+      throw new Refusal(`account_ids[${index}]`, 'a UUID', shownJson(id))
     }
     return { text: id.toLowerCase(), bytes }
   })
+}
+
+/** What nests may do so deeper than JSON.stringify() can follow. */
+function shownJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  return Array.isArray(value) ? 'an array' : 'an object'
 }
 
 function parsed(body: Uint8Array): unknown {

@@ -6,12 +6,14 @@
 import { LedgerError } from '../errors.ts'
 import type { HttpReply, HttpRequest, Route } from '../http/http.ts'
 import { preferredOf } from '../http/negotiation.ts'
+import { archivedUntil } from '../ledger/archived.ts'
 import { bucketChanges, changesHeads, ledgerOrigin } from '../ledger/changes.ts'
-import type { Moment } from '../ledger/moment.ts'
+import { momentText, type Moment } from '../ledger/moment.ts'
 import type { ReadDatabases } from '../ledger/read-databases.ts'
 import { changesReadersMax } from '../limits.ts'
 import { metrics } from '../observe/metrics.ts'
 import { partitionCount } from '../record/layout.ts'
+import { bucketOf } from '../record/partition.ts'
 import { ChangesCursors } from './changes-cursor.ts'
 import { feed } from './changes-feed.ts'
 import { SharedReads } from './changes-reads.ts'
@@ -75,6 +77,7 @@ class ChangesEndpoint {
     // Both need fresh heads: where now is, and where a reply that does not follow ends.
     const heads = await this.#watch.look()
     const moments = momentsOf(request, cursors, wanted, heads)
+    await this.#expectThere(moments, heads)
     const { signal } = request
     const until = follows ? undefined : heads
     return {
@@ -82,6 +85,22 @@ class ChangesEndpoint {
       contentType: texts.contentType,
       body: this.#body({ texts, moments, cursors, until, limit, signal }),
       isEndless: follows,
+    }
+  }
+
+  /** Who goes on from a cursor must not miss what is archived; `start` is what there is. */
+  async #expectThere(moments: ReadonlyMap<number, Moment>, heads: Heads): Promise<void> {
+    if ([...moments.values()].every((moment) => moment === -Infinity)) return
+    const archived = await archivedUntil(this.#databases)
+    for (const [partition, moment] of moments) {
+      const until = archived.get(bucketOf(partition, this.#databases.buckets)) ?? -Infinity
+      const last = heads.get(partition)?.last ?? -Infinity
+      if (moment >= last || moment >= until) continue
+      throw new LedgerError(
+        'ARCHIVED',
+        `Partition ${partition}: entries created up to ${momentText(until)} are archived, and ` +
+          'the cursor has not come to all of them. They can be read once they are restored.',
+      )
     }
   }
 

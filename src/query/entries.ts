@@ -54,14 +54,17 @@ async function transactions(databases: ReadDatabases, request: HttpRequest): Pro
   const cursor = cursorOf(request, listing, ({ length }) => length === uuidBytes)
   const beside = cursor && { id: cursor.position, isBackward: cursor.isBackward }
   const page = { accountId, order, ...span, ...(beside ? { beside } : {}), limit, withBalance }
-  const { entries, hasMore } = await accountEntries(databases, page)
-  if (entries.length === 0 && cursor === undefined) {
+  const { entries, hasMore, archived } = await accountEntries(databases, page)
+  if (entries.length === 0 && archived.length === 0 && cursor === undefined) {
     const isFiltered = span.from !== undefined || span.to !== undefined
     if (!isFiltered || !(await hasEntries(databases, accountId))) return noSuchAccount(text)
   }
   return pageReply(
     request,
-    { transactions: entries.map((entry) => shown(text, entry)) },
+    {
+      transactions: entries.map((entry) => shown(text, entry)),
+      ...(archived.length === 0 ? {} : { archived }),
+    },
     cursorsBeside(listing, cursor, hasMore, entries, ({ id }) => parseUuid(id)),
   )
 }

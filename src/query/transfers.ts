@@ -6,6 +6,7 @@
 import { parseUuid } from '../bytes/uuid.ts'
 import type { HttpReply, HttpRequest, Route } from '../http/http.ts'
 import { problem } from '../http/problem.ts'
+import { expectIdUnarchived } from '../ledger/archived.ts'
 import type { ReadDatabases } from '../ledger/read-databases.ts'
 import { entriesOfId } from '../ledger/transfers.ts'
 import { uuidBytes } from '../record/layout.ts'
@@ -34,6 +35,8 @@ async function transfer(databases: ReadDatabases, request: HttpRequest): Promise
     throw new Refusal('cursor', 'a next_cursor of an earlier page', 'one that leads back')
   }
   const found = await entriesOfId(databases, bytes, limit + 1, cursor?.position)
+  // Looked at afterwards, so that nothing can leave in between.
+  await expectIdUnarchived(databases, bytes)
   if (found.length === 0 && cursor === undefined) {
     const detail = `No account has an entry ${text} in the ledger.`
     return problem(404, 'No such transaction', detail, { id: text })

@@ -31,6 +31,18 @@ export const crashPoints = [
   'before-rollup-commit',
   /** The embedded log has been told what it may trim, and has not trimmed it. */
   'before-trim',
+  /** A file of an archive is on disk under its name; it has not been read back. */
+  'after-archive-file',
+  /** The manifest of an archived day is on disk; its entries are still in the tables. */
+  'after-archive-manifest',
+  /** The entries of an archived day are dropped; the transaction is still open. */
+  'before-archive-commit',
+  /** The entries of an archived day are gone; nobody has been told yet. */
+  'after-archive-commit',
+  /** The entries of a day are in tables again that are not part of the ledger yet. */
+  'before-restore-attached',
+  /** A day is part of the ledger again; the transaction is still open. */
+  'before-restore-commit',
 ] as const
 
 export type CrashPoint = (typeof crashPoints)[number]

@@ -27,6 +27,8 @@ export interface TestPostgresOptions {
   parent?: string
   /** Follows this server, which must have `replicated` settings. */
   standbyOf?: TestPostgres
+  /** Begins with the files of a backup of another, whose user and password it has. */
+  backup?: string
 }
 
 export interface TestPostgres {
@@ -64,8 +66,9 @@ export const replicated = { wal_level: 'replica', max_wal_senders: '4', wal_keep
 export async function startTestPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const directory = await mkdtemp(join(options.parent ?? tmpdir(), 'ledger-postgres-'))
   const guard = spawnGuard(directory)
-  const { standbyOf } = options
+  const { standbyOf, backup } = options
   if (standbyOf) await copyCluster(standbyOf, directory)
+  if (backup !== undefined) await copyBackup(backup, directory)
   const cluster = await openCluster(directory, { sync: false })
   const settings = {
     ...quickSettings,
@@ -126,9 +129,19 @@ async function copyCluster(source: TestPostgres, directory: string): Promise<voi
   await client.end()
   await writeFile(join(data, 'backup_label'), stopped.rows[0].labelfile)
   await writeFile(join(data, 'standby.signal'), '')
-  // The server refuses a directory that others may look into.
+  await ownLike(join(source.directory, 'cluster'), data)
+}
+
+async function copyBackup(backup: string, directory: string): Promise<void> {
+  const data = join(directory, 'cluster')
+  await cp(backup, data, { recursive: true, preserveTimestamps: true })
+  await ownLike(join(backup, 'PG_VERSION'), data)
+}
+
+/** The server refuses a directory that others may look into. */
+async function ownLike(model: string, data: string): Promise<void> {
   await chmod(data, 0o700)
-  const { uid, gid } = await stat(join(source.directory, 'cluster'))
+  const { uid, gid } = await stat(model)
   for (const path of ['.', ...(await readdir(data, { recursive: true }))]) {
     await chown(join(data, path), uid, gid)
   }

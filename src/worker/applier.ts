@@ -369,12 +369,10 @@ export class Applier {
       inserted: outcome.inserted,
       duplicates: outcome.duplicates + prepared.repeats,
       conflicts: outcome.conflicts,
+      held: outcome.held,
       quarantined: prepared.flush.quarantined.length,
       mergedBuckets: outcome.mergedBuckets.length,
-      rows: prepared.flush.buckets.reduce(
-        (sum, { rows, doubtful }) => sum + rows + doubtful.rows,
-        0,
-      ),
+      rows: prepared.flush.buckets.reduce((sum, one) => sum + one.rows + one.doubtful.rows, 0),
       seconds: (performance.now() - started) / 1000,
     })
     await this.open.turn(connection, prepared.flush.buckets, (partitions) =>

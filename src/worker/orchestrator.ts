@@ -278,6 +278,7 @@ export class Orchestrator {
     metrics.persisted.inc(progress.inserted)
     metrics.duplicates.inc(progress.duplicates)
     metrics.conflicts.inc(progress.conflicts)
+    metrics.held.inc(progress.held)
     metrics.quarantined.inc(progress.quarantined)
     metrics.mergedBuckets.inc(progress.mergedBuckets)
     metrics.flushes.inc()

@@ -71,6 +71,7 @@ export interface Progress {
   inserted: number
   duplicates: number
   conflicts: number
+  held: number
   quarantined: number
   mergedBuckets: number
   rows: number

@@ -81,6 +81,13 @@ export interface Entry {
 
 export interface EntryPage {
   transactions: readonly Entry[]
+  /** Of an account: ranges of ids, within what was asked for, of which it has entries that are archived. They are not listed; balances count them. */
+  archived?: readonly {
+    from: string
+    /** Exclusive. */
+    to: string
+    count: bigint
+  }[]
   /** null on the last page. */
   next_cursor: string | null
   /** null on the first page. */
@@ -360,7 +367,7 @@ export const schemaShapes: { readonly [name: string]: Shape | undefined } = {
   Account: { balance: 'int', count: 'int' },
   Balances: { balances: ['Account'] },
   Entry: { amount: 'int', running_balance: 'int' },
-  EntryPage: { transactions: ['Entry'] },
+  EntryPage: { transactions: ['Entry'], archived: [{ count: 'int' }] },
   Conflict: { amount: 'int', recorded_amount: 'int' },
   ConflictPage: { conflicts: ['Conflict'] },
   QuarantinedRecord: { offset: 'int' },

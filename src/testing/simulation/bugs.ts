@@ -154,7 +154,8 @@ const outcomeBugs = [
       '      this.reconcile(outcome.checkpoints, asked)\n      return',
       '      this.held.advance(prepared.steps)\n      this.queue.drop(prepared.slices)\n' +
         '      const positions = prepared.steps.flatMap((one) => [one.partition, one.to, 0])\n' +
-        '      const nothing = { inserted: 0, duplicates: 0, conflicts: 0, quarantined: 0 }\n' +
+        '      const nothing = { inserted: 0, duplicates: 0, conflicts: 0, held: 0, ' +
+        'quarantined: 0 }\n' +
         "      this.options.post({ kind: 'progress', ringEnd: prepared.ringEnd, ...nothing,\n" +
         '        positions: Float64Array.from(positions), mergedBuckets: 0,\n' +
         '        rows: 0, seconds: 0 })\n' +
@@ -282,7 +283,7 @@ const contentBugs = [
     ['content'],
     [
       'ledger/merge.ts',
-      'inserted === rows ? 0 : await recordConflicts(connection, table)',
+      'inserted + held === rows ? 0 : await recordConflicts(connection, table)',
       '0 * table.length',
     ],
   ),

@@ -35,6 +35,8 @@ export interface SettingOptions {
   databases: number
   shape: LoadShape
   clients: number
+  /** Of a PostgreSQL of the tests' own. */
+  settings?: Readonly<Record<string, string>>
   /** From the clone where it is absent. */
   launch?: Launch
 }
@@ -72,7 +74,9 @@ export class Setting {
 
   static async open(options: SettingOptions): Promise<Setting> {
     const [postgres, kafka] = await Promise.all([
-      options.databases > 0 ? startTestPostgres({ settings: forgetful }) : undefined,
+      options.databases > 0
+        ? startTestPostgres({ settings: { ...forgetful, ...options.settings } })
+        : undefined,
       options.log === 'kafka' ? startTestKafka() : undefined,
     ])
     const databases: string[] = []

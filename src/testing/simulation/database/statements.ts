@@ -38,6 +38,8 @@ const known: readonly (readonly [pattern: RegExp, run: Run])[] = [
     move,
   ],
   [/^(?:SAVEPOINT bucket)$/, (context) => done(context, (one) => one.setSavepoint())],
+  // Nothing is archived here, so nothing goes back to it.
+  [/^SAVEPOINT merging$/, nothing],
   [/^RELEASE bucket$/, (context) => done(context, (one) => one.releaseSavepoint())],
   [/^ROLLBACK TO bucket$/, (context) => done(context, (one) => one.rollbackToSavepoint())],
   [/^SET LOCAL synchronous_commit = (on|off)$/, setSynchronous],
@@ -60,9 +62,9 @@ const known: readonly (readonly [pattern: RegExp, run: Run])[] = [
   [/^SELECT pg_terminate_backend\(holder\.pid\) /, terminate],
   [/^SELECT pg_logical_emit_message\(true, /, emitMessage],
   [/^SELECT pg_advisory_xact_lock\((\d+), (\d+)\)$/, lockAdvisory],
-  [/^SELECT n\.nspname \|\| '\.' \|\| c\.relname AS leaf FROM pg_partition_tree/, nothing],
+  [/^SELECT c\.relname AS leaf FROM pg_partition_tree/, nothing],
   [/^SELECT buckets, databases, database_index AS "databaseIndex" FROM ledger\.layout$/, layout],
-  [/^SELECT 'ledger\.' \|\| relname AS name FROM pg_class /, leafTables],
+  [/^SELECT relname AS name FROM pg_class /, leafTables],
   // What upkeep asks for besides: nothing of it is due.
   [/^SELECT format\('%I\.%I', s\.schemaname, s\.indexrelname\) AS index/, nothing],
   [/^SELECT c\.oid::regclass::text AS leaf FROM pg_class c /, nothing],
@@ -263,6 +265,6 @@ function leafTables(context: Context): Result {
   return result(
     'SELECT',
     names.length,
-    names.map((name) => ({ name })),
+    names.map((name) => ({ name: name.replace('ledger.', '') })),
   )
 }

@@ -1,0 +1,90 @@
+// Four times as much as the program can take, from many clients, of which only some heed Retry-After.
+// In:  --seconds: how long it is overloaded; the peak just before is measured for a third of that.
+// Out: what is persisted under overload beside the peak; how long refusals and acknowledgements
+//      took, each from when the request was sent.
+// Absent: a load that ends by itself (burst.mjs).
+
+import { measure, measureWindow } from '../support/measure.mjs'
+import { perSecond } from '../support/format.mjs'
+import { overloadText } from '../support/overload-text.mjs'
+import { settle } from '../support/settle.mjs'
+
+const items = 5000
+const times = 4
+const peakConnections = 8
+/** So many wait for each other in the program at its limit; the others are refused. */
+const connections = 1024
+/** Every so many clients one heeds Retry-After. */
+const patientEvery = 2
+const peakSecondsMost = 60
+const lookAttemptsMax = 10
+
+export const overload = {
+  name: 'overload',
+  title: 'four times what can be taken, for --seconds, beside the peak just before',
+  isDefault: false,
+  kind: 'load',
+  seconds: (options) => options.warmUpSeconds * 2 + peakSeconds(options) + options.seconds * 1.5,
+  run,
+}
+
+function peakSeconds({ seconds }) {
+  return Math.min(peakSecondsMost, Math.max(10, seconds / 3))
+}
+
+async function run(bench) {
+  const { options } = bench
+  const found = {}
+  const settings = {
+    load: {
+      driver: 'paced',
+      rate: 0,
+      connections: options.connections ?? connections,
+      bodies: { items },
+      dropsOverdue: true,
+      countsFromSending: true,
+      patientEvery,
+    },
+    deployment: { flags: options.flags },
+  }
+  const figures = await measure(bench, settings, async (run) => {
+    const peak = await peakRate(run)
+    found.offered = peak * times
+    run.load.setRate(found.offered / items)
+    run.mark('overload begins')
+    bench.live.phase('overload', options.warmUpSeconds)
+    await run.sampler.until(run.now + options.warmUpSeconds)
+    const window = await measureWindow(run, options.seconds)
+    const { refused, p99 } = window.latencies.acknowledged
+    const goodput = window.persistedPerSecond ?? window.acceptedPerSecond
+    found.overload = { peak, goodput, ofPeak: goodput / peak, refused, acknowledgedP99: p99 }
+    return window
+  })
+  bench.live.note(overloadText(found.overload))
+  return { ...figures, ...found }
+}
+
+/** A sample with counters: a machine that is this busy may leave a scrape unanswered. */
+async function lookAnswered({ sampler }) {
+  for (let attempt = 1; ; attempt++) {
+    const sample = await sampler.look()
+    if (sample.accepted !== undefined || attempt === lookAttemptsMax) return sample
+  }
+}
+
+/** What is persisted while a few connections send as soon as they are answered; then a pause. */
+async function peakRate(run) {
+  const { options, live } = run.bench
+  live.phase('peak', options.warmUpSeconds + peakSeconds(options))
+  run.load.setRate(Infinity, peakConnections)
+  await run.sampler.until(run.now + options.warmUpSeconds)
+  const first = await lookAnswered(run)
+  await run.sampler.until(run.now + peakSeconds(options))
+  const last = await lookAnswered(run)
+  const name = last.persisted === undefined ? 'accepted' : 'persisted'
+  const peak = (last[name] - first[name]) / (last.at - first.at)
+  live.note(`peak: ${name} ${perSecond(peak)}`)
+  run.load.setRate(0)
+  await settle(run)
+  return peak
+}
