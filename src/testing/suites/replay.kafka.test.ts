@@ -1,3 +1,0 @@
-import { describeReplay } from './replay.ts'
-
-describeReplay('kafka')
