@@ -20,9 +20,12 @@ export interface Measured {
   sentAt: number
 }
 
-/** A request that hangs must not hide that another would be answered. */
-const attemptEveryMs = 200
-const attemptsMax = 400
+/**
+ * A request that hangs must not hide that another would be answered; nor may many of them hold up
+ * those that would be.
+ */
+const attemptMsFirst = 200
+const attemptMsMost = 1_600
 const lookMs = 15
 
 /** A probe is one transfer over an account of each partition, so that none is left out. */
@@ -73,9 +76,9 @@ export class Probe {
       clients.push(client)
       if ((await client.send(batch)) === 'acknowledged') done.abort()
     }
-    for (let i = 0; i < attemptsMax && !isOver(); i++) {
+    for (let waitMs = attemptMsFirst; !isOver(); waitMs = Math.min(waitMs * 2, attemptMsMost)) {
       void attempt()
-      await delay(attemptEveryMs, undefined, { signal: done.signal }).catch(() => undefined)
+      await delay(waitMs, undefined, { signal: done.signal }).catch(() => undefined)
     }
     for (const client of clients) client.close()
     if (!done.signal.aborted) throw new Error(`${target} acknowledged nothing.`)

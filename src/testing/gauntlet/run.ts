@@ -25,6 +25,12 @@ export const persistingMsMax = 15_000
 /** Then there is no use in going on. */
 const giveUpMs = 90_000
 const warmUpMs = 6_000
+/**
+ * A shorter run has a short warm-up, in which no process comes to its size; there memory is told,
+ * and not judged.
+ */
+const longMinutes = 5
+const longWarmUpMs = 40_000
 const outageMs = 4_000
 
 export interface RunOptions {
@@ -78,9 +84,11 @@ class Run {
   readonly #missed: string[] = []
   readonly #rounds: RunResult['rounds'][number][] = []
   readonly #ignoreTimes: boolean
+  readonly #isLong: boolean
 
   constructor(options: RunOptions, scene: LiveScene) {
-    const { seed } = options.schedule
+    const { seed, minutes } = options.schedule
+    this.#isLong = minutes >= longMinutes
     this.#options = options
     this.#scene = scene
     this.#tables = new Tables(scene.databaseUrl)
@@ -140,7 +148,7 @@ class Run {
   /** What processes take at this load; an outage fills their queues. */
   async #warmUp(): Promise<void> {
     const load = this.#startLoad()
-    await delay(warmUpMs)
+    await delay(this.#isLong ? longWarmUpMs : warmUpMs)
     const { database } = this.#scene.links
     database.set({ refuses: true })
     database.cut('reset')
@@ -164,7 +172,7 @@ class Run {
     await load.stop()
     this.#scene.note('the load has stopped')
     const settled = await this.#check(true)
-    const { members, breaches } = await this.#memory.look(this.#scene)
+    const { members, breaches } = await this.#memory.look(this.#scene, this.#isLong)
     this.#miss(breaches)
     this.#rounds.push({ ...settled, memory: members })
     // Who is late may be on time again; what is wrong stays wrong.
