@@ -54,6 +54,7 @@ export class Orchestrator {
   private assigned: readonly number[] | undefined
   private readonly claimed = new Set<number>()
   private reclaimDelayMs = reclaimLeastMs
+  private isReclaiming = false
   private deaths = 0
   private notOurLog: string | undefined
   private readonly stopped = new AbortController()
@@ -319,13 +320,16 @@ export class Orchestrator {
 
   /**
    * Claims what the membership assigns and another process has taken, unless it is told otherwise
-   * first.
+   * first; once for all that is taken meanwhile.
    */
   private async reclaim(): Promise<void> {
+    if (this.isReclaiming) return
+    this.isReclaiming = true
     const wait = this.reclaimDelayMs * (0.75 + Math.random() / 2)
     this.reclaimDelayMs = Math.min(reclaimMostMs, this.reclaimDelayMs * 2)
     const { signal } = this.stopped
     const aborted = await delay(wait, false, { signal }).catch(() => true)
+    this.isReclaiming = false
     if (aborted || this.assigned === undefined) return
     const shares = distribute(this.assigned, this.options.layout)
     for (const slot of this.slots) this.claim(slot, shares[slot.worker])
