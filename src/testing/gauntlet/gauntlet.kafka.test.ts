@@ -1,3 +1,3 @@
 import { testGauntlet } from './suite.ts'
 
-testGauntlet('kafka', 0.8)
+testGauntlet('kafka', 0.6)
