@@ -11,7 +11,7 @@ import { openLeaf, openLeafTable, sealLeaf } from '../ledger/open-leaves.ts'
 import { ReadDatabases } from '../ledger/read-databases.ts'
 import { claimAll, createTestLedger, flushOf, testLayout, withConnection } from './ledger.ts'
 import type { TestPostgres } from './postgres.ts'
-import { idAt, uuidBytes, type Entry } from './rows.ts'
+import { idAt, partitionOfAccount, uuidBytes, type Entry } from './rows.ts'
 
 export const partitions = [...Array(128).keys()]
 const now = Math.floor(Date.now() / dayMilliseconds) * dayMilliseconds
@@ -19,7 +19,14 @@ export const noon = (daysAgo: number): number =>
   now - daysAgo * dayMilliseconds + dayMilliseconds / 2
 export const dateOf = (daysAgo: number): string =>
   new Date(noon(daysAgo)).toISOString().slice(0, 10)
-export const accounts = Array.from({ length: 12 }, () => crypto.randomUUID())
+/** Three of each bucket. */
+export const accounts = Array.from({ length: 12 }, (_, index) => {
+  const bucket = index % testLayout.buckets
+  for (;;) {
+    const account = crypto.randomUUID()
+    if (partitionOfAccount(account) % testLayout.buckets === bucket) return account
+  }
+})
 
 export function entriesOf(daysAgo: number, count: number): Entry[] {
   return Array.from({ length: count }, (_, index) => {
