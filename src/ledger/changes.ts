@@ -148,6 +148,14 @@ function afterPause(known: Moment, { pause }: Head): Moment {
 }
 
 /**
+ * Whether anybody knows more afterwards. Nobody does where PostgreSQL was killed, and has forgotten
+ * the newest commits, which may come again.
+ */
+export function isProgress({ known }: Window, { moments }: BucketChanges): boolean {
+  return [...moments].some(([partition, moment]) => moment > (known.get(partition) ?? Infinity))
+}
+
+/**
  * What is new in a window. More than fits is cut off between two records, and the rest is found by
  * the next window.
  */

@@ -5,7 +5,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { reactionTo } from '../errors.ts'
-import { nextWindow } from '../ledger/changes.ts'
+import { isProgress, nextWindow } from '../ledger/changes.ts'
 import type { Batch, BucketChanges, ChangedRow, Window } from '../ledger/changes.ts'
 import type { Moment } from '../ledger/moment.ts'
 import { changesEventRowsMax } from '../limits.ts'
@@ -89,7 +89,7 @@ async function* bucketSteps(
     }
   }
   for (const [partition, moment] of changes.moments) moments.set(partition, moment)
-  return true
+  return isProgress(window, changes)
 }
 
 /** Rows come in bursts: a span too long is cut by its limit, one too short costs a read. */

@@ -4,7 +4,7 @@
 // Absent: who wants what (changes-feed.ts).
 
 import { LedgerError } from '../errors.ts'
-import type { BucketChanges, Window } from '../ledger/changes.ts'
+import { isProgress, type BucketChanges, type Window } from '../ledger/changes.ts'
 import { changesReadersMax, changesReadsMax } from '../limits.ts'
 import { Gate } from '../postgres/gate.ts'
 
@@ -41,8 +41,10 @@ export class SharedReads {
     const result = this.#inTurn(window)
     this.#results.set(key, result)
     result.then(
-      ({ read }) => {
-        if (read > keptRowsMax) this.#results.delete(key)
+      (changes) => {
+        // One that brought nobody further is asked for again in the very same words.
+        const isOfUse = changes.read <= keptRowsMax && isProgress(window, changes)
+        if (!isOfUse) this.#results.delete(key)
         else this.#forgetOldest()
       },
       () => this.#results.delete(key),
