@@ -25,9 +25,19 @@ const openPoints: readonly CrashPoint[] = ['after-leaf-opened', 'before-leaf-sea
 /** Reached once a bucket has got large (crash-rollups.embedded.test.ts). */
 const rollupPoints: readonly CrashPoint[] = ['after-rollup-armed', 'before-rollup-commit']
 
+/** Reached by commands only (commands/archive.pg.test.ts). */
+const commandPoints: readonly CrashPoint[] = [
+  'after-archive-file',
+  'after-archive-manifest',
+  'before-archive-commit',
+  'after-archive-commit',
+  'before-restore-attached',
+  'before-restore-commit',
+]
+
 /** Trimming is what the embedded log does; Kafka has its retention. */
 function pointsOf(log: LogKind): readonly CrashPoint[] {
-  const elsewhere = [...openPoints, ...rollupPoints]
+  const elsewhere = [...openPoints, ...rollupPoints, ...commandPoints]
   const everywhere = crashPoints.filter((point) => !elsewhere.includes(point))
   return everywhere.filter((point) => log === 'embedded' || point !== 'before-trim')
 }
