@@ -297,7 +297,7 @@ export class Applier {
     })
     if (slices === 0) return undefined
     if (ends.size === 0) {
-      this.queue.drop(slices)
+      this.queue.drop(slices, ringEnd)
       this.options.post({ kind: 'released', ringEnd })
       return undefined
     }
@@ -357,7 +357,7 @@ export class Applier {
     }
     this.inFlight = []
     this.held.advance(prepared.steps)
-    this.queue.drop(prepared.slices)
+    this.queue.drop(prepared.slices, prepared.ringEnd)
     this.repeats.saw(prepared.flush.buckets, outcome.repeatingBuckets)
     const positions = prepared.steps.flatMap(({ partition, to }) => {
       return [partition, to, prepared.timestamps.get(partition) ?? 0]

@@ -11,24 +11,24 @@ export class SliceQueue {
   /** Index into the first message of the oldest slice. */
   private at = 0
   private slices = 0
-  private waitingBytes = 0
+  /** Places in the ring, counted on: where the newest slice ends, and the last that was dropped. */
+  private newestEnd = 0
+  private droppedEnd = 0
 
   get length(): number {
     return this.slices
   }
 
-  /** Of the records that wait. */
+  /** Of the ring, for the records that wait. */
   get bytes(): number {
-    return this.waitingBytes
+    return this.newestEnd - this.droppedEnd
   }
 
   push(message: Float64Array): void {
     if (message.length === 0) return
     this.messages.push(message)
     this.slices += message.length / sliceFields
-    for (let at = slice.length; at < message.length; at += sliceFields) {
-      this.waitingBytes += message[at]
-    }
+    this.newestEnd = message[message.length - sliceFields + slice.ringEnd]
   }
 
   /**
@@ -43,14 +43,9 @@ export class SliceQueue {
     }
   }
 
-  /** Forgets the oldest `count` slices. */
-  drop(count: number): void {
-    let left = count
-    this.visit((numbers, at) => {
-      if (left-- === 0) return false
-      this.waitingBytes -= numbers[at + slice.length]
-      return true
-    })
+  /** Forgets the oldest `count` slices, the last of which ends at `ringEnd`. */
+  drop(count: number, ringEnd: number): void {
+    this.droppedEnd = ringEnd
     this.slices -= count
     this.at += count * sliceFields
     let whole = 0
