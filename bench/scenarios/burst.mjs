@@ -4,8 +4,7 @@
 // Absent: refusing to take the burst: what the program does about it is what is measured.
 
 import { measure, measureWindow } from '../support/measure.mjs'
-import { perSecond } from '../support/format.mjs'
-import { settle } from '../support/settle.mjs'
+import { rateUnderFullLoad } from '../support/full-load.mjs'
 import { runSeconds } from './loads.mjs'
 
 const items = 5000
@@ -34,7 +33,10 @@ async function run(bench) {
     deployment: { flags: options.flags },
   }
   const figures = await measure(bench, settings, async (run) => {
-    found.sustained = options.rate === undefined ? await sustainedRate(run) : undefined
+    found.sustained =
+      options.rate === undefined
+        ? await rateUnderFullLoad(run, { phase: 'sustain', seconds: options.seconds / 2 })
+        : undefined
     found.offered = options.rate ?? found.sustained * times
     run.load.setRate(found.offered / items)
     run.mark('burst begins')
@@ -43,21 +45,6 @@ async function run(bench) {
   const { from, to } = figures.window
   const third = rateBetween(figures.samples, 'accepted', from, from + (to - from) / 3)
   return { ...figures, ...found, acceptedFirst: third, firstSeconds: (to - from) / 3 }
-}
-
-/** What is persisted while every connection sends as soon as it is answered; then a pause. */
-async function sustainedRate(run) {
-  const { warmUpSeconds, seconds } = run.bench.options
-  run.bench.live.phase('sustain', warmUpSeconds + seconds / 2)
-  await run.sampler.until(run.now + warmUpSeconds)
-  const first = await run.sampler.look()
-  await run.sampler.until(run.now + seconds / 2)
-  const last = await run.sampler.look()
-  const sustained = (last.persisted - first.persisted) / (last.at - first.at)
-  run.bench.live.note(`persisted ${perSecond(sustained)} under full load`)
-  run.load.setRate(0)
-  await settle(run)
-  return sustained
 }
 
 /** A counter's rate between two seconds of a run, from the samples closest to them. */

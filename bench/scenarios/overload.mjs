@@ -5,9 +5,8 @@
 // Absent: a load that ends by itself (burst.mjs).
 
 import { measure, measureWindow } from '../support/measure.mjs'
-import { perSecond } from '../support/format.mjs'
+import { rateUnderFullLoad } from '../support/full-load.mjs'
 import { overloadText } from '../support/overload-text.mjs'
-import { settle } from '../support/settle.mjs'
 
 const items = 5000
 const times = 4
@@ -17,7 +16,6 @@ const connections = 1024
 /** Every so many clients one heeds Retry-After. */
 const patientEvery = 2
 const peakSecondsMost = 60
-const lookAttemptsMax = 10
 
 export const overload = {
   name: 'overload',
@@ -48,7 +46,8 @@ async function run(bench) {
     deployment: { flags: options.flags },
   }
   const figures = await measure(bench, settings, async (run) => {
-    const peak = await peakRate(run)
+    run.load.setRate(Infinity, peakConnections)
+    const peak = await rateUnderFullLoad(run, { phase: 'peak', seconds: peakSeconds(options) })
     found.offered = peak * times
     run.load.setRate(found.offered / items)
     run.mark('overload begins')
@@ -62,29 +61,4 @@ async function run(bench) {
   })
   bench.live.note(overloadText(found.overload))
   return { ...figures, ...found }
-}
-
-/** A sample with counters: a machine that is this busy may leave a scrape unanswered. */
-async function lookAnswered({ sampler }) {
-  for (let attempt = 1; ; attempt++) {
-    const sample = await sampler.look()
-    if (sample.accepted !== undefined || attempt === lookAttemptsMax) return sample
-  }
-}
-
-/** What is persisted while a few connections send as soon as they are answered; then a pause. */
-async function peakRate(run) {
-  const { options, live } = run.bench
-  live.phase('peak', options.warmUpSeconds + peakSeconds(options))
-  run.load.setRate(Infinity, peakConnections)
-  await run.sampler.until(run.now + options.warmUpSeconds)
-  const first = await lookAnswered(run)
-  await run.sampler.until(run.now + peakSeconds(options))
-  const last = await lookAnswered(run)
-  const name = last.persisted === undefined ? 'accepted' : 'persisted'
-  const peak = (last[name] - first[name]) / (last.at - first.at)
-  live.note(`peak: ${name} ${perSecond(peak)}`)
-  run.load.setRate(0)
-  await settle(run)
-  return peak
 }

@@ -46,12 +46,10 @@ function readCommandLine(syntax: CommandSyntax, argv: readonly string[]): Comman
     const value = values[name]
     return typeof value === 'string' ? [`--${name}`, value] : []
   })
-  const command = readConfig(['--log-level', 'warn', ...shared])
-  if (command.kind !== 'run') throw new LedgerError('CONFIG_INVALID', 'Expected flags only.')
   const own = Object.keys(syntax.own).map((name) => {
     return [name, values[name] === undefined ? undefined : String(values[name])] as const
   })
-  return { own: Object.fromEntries(own), config: command.config }
+  return { own: Object.fromEntries(own), config: configOf(shared) }
 }
 
 function parsed(
@@ -66,7 +64,17 @@ function parsed(
 }
 
 function helpText({ introduction, own, shared, exitCodes }: CommandSyntax): string {
-  const lines = [introduction]
+  const lines = [introduction, ...flagLines(own, shared)]
+  const codes = `Exit codes: 0 done; 1 not, and says why; 2 the arguments cannot work`
+  return [...lines, '', `${codes}${exitCodes === undefined ? '' : `; ${exitCodes}`}.`].join('\n')
+}
+
+/** What --help says of a command's own flags, and of those it shares with the program. */
+export function flagLines(
+  own: Readonly<Record<string, OwnFlag>>,
+  shared: readonly FlagName[],
+): string[] {
+  const lines: string[] = []
   for (const [name, { value, help }] of Object.entries(own)) {
     lines.push(`  --${name}${value === undefined ? '' : ` ${value}`}`, `      ${help}`)
   }
@@ -75,19 +83,39 @@ function helpText({ introduction, own, shared, exitCodes }: CommandSyntax): stri
     lines.push(`  --${name} ${'value' in flag ? flag.value : ''}`, `      ${help}`)
     lines.push(`      Environment: ${environmentName(name)}.`)
   }
-  const codes = `Exit codes: 0 done; 1 not, and says why; 2 the arguments cannot work`
-  return [...lines, '', `${codes}${exitCodes === undefined ? '' : `; ${exitCodes}`}.`].join('\n')
+  return lines
 }
 
-/** Runs a command; what the world does to it is said on standard error, and is its exit code. */
+/** @throws LedgerError CONFIG_INVALID */
+export function unknownArgument(argument: string, names: readonly string[]): never {
+  const expected = names.map((name) => `--${name}`).join(', ')
+  const message = `Unknown argument ${JSON.stringify(argument)}: expected one of ${expected}.`
+  throw new LedgerError('CONFIG_INVALID', message)
+}
+
+/** The configuration that the program's flags make, for a command that serves nobody. */
+export function configOf(argv: readonly string[]): Config {
+  const command = readConfig(['--log-level', 'warn', ...argv])
+  if (command.kind !== 'run') throw new LedgerError('CONFIG_INVALID', 'Expected flags only.')
+  return command.config
+}
+
+/** Runs a command with its arguments; resolves to its exit code. */
 export async function runCommand(
   syntax: CommandSyntax,
   argv: readonly string[],
   run: (line: CommandLine) => Promise<number>,
 ): Promise<number> {
-  try {
+  return ended(async () => {
     const line = readCommandLine(syntax, argv)
-    return line === undefined ? 0 : await run(line)
+    return line === undefined ? 0 : run(line)
+  })
+}
+
+/** The exit code of a command; what the world does to it is said on standard error. */
+export async function ended(run: () => Promise<number>): Promise<number> {
+  try {
+    return await run()
   } catch (error) {
     const reaction = reactionTo(error)
     if (reaction === undefined) throw error

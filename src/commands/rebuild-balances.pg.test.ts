@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { commitFlush } from '../ledger/commit.ts'
 import { lowestIdAt } from '../ledger/leaves.ts'
 import { checkRollups } from '../ledger/rollup-check.ts'
 import { leavesOf } from '../ledger/rollup-leaves.ts'
 import { rollUp } from '../ledger/rollups.ts'
+import { runCommand, type CommandEnd } from '../testing/commands.ts'
 import { claimAll, column, createTestLedger, flushOf, withConnection } from '../testing/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
 import { idAt } from '../testing/rows.ts'
@@ -18,16 +16,7 @@ before(async () => {
 })
 after(() => server.stop())
 
-const main = fileURLToPath(new URL('../main.js', import.meta.url))
-
-async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, [main, 'rebuild-balances', ...argv])
-  const said = { out: '', err: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
-  const [code] = (await once(child, 'close')) as [number]
-  return { code, ...said }
-}
+const run = (...argv: string[]): Promise<CommandEnd> => runCommand(['rebuild-balances', ...argv])
 
 test('roll-ups that were tampered with are made anew, and what is due besides', async () => {
   const url = await createTestLedger(server)

@@ -4,65 +4,51 @@
 // Absent: changing an entry.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { readConfig, maskUrl } from '../config.ts'
-import { LedgerError, messageOf, reactionTo } from '../errors.ts'
-import { environmentName, flags } from '../flags.ts'
+import { maskUrl } from '../config.ts'
+import { LedgerError } from '../errors.ts'
+import type { FlagName } from '../flags.ts'
 import { leavesOf } from '../ledger/rollup-leaves.ts'
 import { forgetLostLeaves, rebuildLeaf } from '../ledger/rollups.ts'
 import { createLogger } from '../observe/logger.ts'
 import { connect } from '../postgres/connection.ts'
+import { configOf, ended, flagLines, unknownArgument } from './arguments.ts'
 import { withDatabases } from './databases.ts'
 import { rollUpRest } from './roll-up.ts'
 
-const own = ['database-url', 'data-dir', 'cache-dir']
+const shared: readonly FlagName[] = ['database-url', 'data-dir', 'cache-dir']
 /** Somebody else may be rolling up, or writing to a leaf, for so long. */
 const patienceMs = 60_000
 
-export async function rebuildBalances(argv: readonly string[]): Promise<number> {
-  if (argv.includes('--help')) {
-    process.stdout.write(`${helpText()}\n`)
-    return 0
-  }
-  try {
+export function rebuildBalances(argv: readonly string[]): Promise<number> {
+  return ended(async () => {
+    if (argv.includes('--help')) {
+      process.stdout.write(`${helpText()}\n`)
+      return 0
+    }
     checkArguments(argv)
-    const command = readConfig(['--log-level', 'warn', ...argv])
-    if (command.kind !== 'run') throw new LedgerError('CONFIG_INVALID', 'Expected flags only.')
-    const { config } = command
+    const config = configOf(argv)
     const logger = createLogger(config.logLevel, config.logFormat)
     await withDatabases(config, logger, async (urls) => {
       for (const url of urls) await rebuildDatabase(url)
     })
     return 0
-  } catch (error) {
-    const reaction = reactionTo(error)
-    if (reaction === undefined) throw error
-    process.stderr.write(`${messageOf(error)}\n`)
-    return reaction === 'exit' ? 2 : 1
-  }
+  })
 }
 
 function checkArguments(argv: readonly string[]): void {
   for (const argument of argv) {
     const [, name] = /^--([a-z-]+)/.exec(argument) ?? []
-    if (name === undefined || own.includes(name)) continue
-    const expected = own.map((one) => `--${one}`).join(', ')
-    const message = `Unknown argument ${JSON.stringify(argument)}: expected one of ${expected}.`
-    throw new LedgerError('CONFIG_INVALID', message)
+    if (name !== undefined && !shared.some((one) => one === name)) unknownArgument(argument, shared)
   }
 }
 
 function helpText(): string {
-  const lines = [
+  return [
     'transaction-ledger rebuild-balances: makes the roll-ups behind balances anew, from the',
     'entries. The program may run meanwhile, and balances stay exact.',
     '',
-  ]
-  for (const { name, help, ...flag } of flags) {
-    if (!own.includes(name)) continue
-    lines.push(`  --${name} ${'value' in flag ? flag.value : ''}`, `      ${help}`)
-    lines.push(`      Environment: ${environmentName(name)}.`)
-  }
-  return lines.join('\n')
+    ...flagLines({}, shared),
+  ].join('\n')
 }
 
 async function rebuildDatabase(url: string): Promise<void> {

@@ -73,8 +73,7 @@ async function replay({ own, config }: CommandLine): Promise<number> {
     const connections: Connection[] = []
     try {
       for (const url of urls) {
-        const options = { applicationName: 'ledger replay', answerSeconds: 24 * 3600 }
-        connections.push(await connect(url, options))
+        connections.push(await connectPatiently(url))
       }
       if (log === undefined || own['restart'] === 'true') {
         for (const connection of connections) {
@@ -176,11 +175,13 @@ async function expectNoWorkers(connection: Connection): Promise<void> {
   }
 }
 
+/** Whole tables are read and written in one statement. */
+function connectPatiently(url: string): Promise<Connection> {
+  return connect(url, { applicationName: 'ledger replay', answerSeconds: 24 * 3600 })
+}
+
 async function rollUp(url: string): Promise<void> {
-  const connection = await connect(url, {
-    applicationName: 'ledger replay',
-    answerSeconds: 24 * 3600,
-  })
+  const connection = await connectPatiently(url)
   try {
     await rollUpRest(connection)
   } finally {

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { LedgerError } from '../errors.ts'
 import { ChainExtender } from '../ledger/chain/extend.ts'
 import { observe } from '../ledger/chain/settled.ts'
 import { openEmbeddedView } from '../log/embedded-view.ts'
 import { changedCopy, makeBooks, type Books } from '../testing/books.ts'
+import { runCommand, type CommandEnd } from '../testing/commands.ts'
 import { temporaryDirectory } from '../testing/guard.ts'
 import { withConnection } from '../testing/ledger.ts'
 import { startTestPostgres, type TestPostgres } from '../testing/postgres.ts'
@@ -17,20 +15,12 @@ import { Findings } from './verify/findings.ts'
 import { freshState, type VerifyState } from './verify/state.ts'
 import { connectToVerify, DatabaseVerifier } from './verify/verifier.ts'
 
-const main = fileURLToPath(new URL('../main.js', import.meta.url))
 /** One that is rolled up, and has no conflict. */
 const anAccount = `(SELECT account_id FROM ledger.rollups
   WHERE account_id NOT IN (SELECT account_id FROM ledger.conflicts) ORDER BY account_id LIMIT 1)`
 const changed = `UPDATE ledger.transactions SET amount = amount + 1 WHERE account_id = ${anAccount}`
 
-async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, [main, 'verify', ...argv])
-  const said = { out: '', err: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
-  const [code] = (await once(child, 'close')) as [number]
-  return { code, ...said }
-}
+const run = (...argv: string[]): Promise<CommandEnd> => runCommand(['verify', ...argv])
 
 describe('transaction-ledger verify, as it is called', () => {
   const directory = temporaryDirectory('verify')

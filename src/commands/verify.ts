@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { useCache } from '../artifact/cache.ts'
-import { readConfig, maskUrl, type Config } from '../config.ts'
+import { maskUrl, type Config } from '../config.ts'
 import { LedgerError, messageOf, reactionTo } from '../errors.ts'
 import { openEmbeddedView, type LogView } from '../log/embedded-view.ts'
 import { openKafkaLog } from '../log/kafka.ts'
@@ -15,6 +15,7 @@ import type { Connection } from '../postgres/connection.ts'
 import { readLayout } from '../ledger/migrate.ts'
 import { bucketOf } from '../record/partition.ts'
 import { bucketsOf } from '../ledger/buckets.ts'
+import { configOf } from './arguments.ts'
 import { withDatabases } from './databases.ts'
 import { Findings } from './verify/findings.ts'
 import { againstFindings, readHeadsFile, writeHeads } from './verify/heads.ts'
@@ -37,9 +38,7 @@ export async function runVerify(argv: readonly string[]): Promise<number> {
       process.stdout.write(`${helpText()}\n`)
       return exitCodes.agrees
     }
-    const command = readConfig(['--log-level', 'warn', ...options.argv])
-    if (command.kind !== 'run') throw new LedgerError('CONFIG_INVALID', 'Expected flags only.')
-    const { config } = command
+    const config = configOf(options.argv)
     const logger = createLogger(config.logLevel, config.logFormat)
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
     return await withDatabases(config, logger, async (urls) => {

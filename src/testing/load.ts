@@ -43,6 +43,15 @@ export function startLoad(options: LoadOptions): RunningLoad {
       if (paceMs > 0) await delay(paceMs)
     }
   }
+  return running(clients, work, stopped)
+}
+
+/** The load that clients make by working until `stopped`, or until they have done enough. */
+export function running(
+  clients: readonly Client[],
+  work: (client: Client) => Promise<void>,
+  stopped: AbortController,
+): RunningLoad {
   const finished = Promise.all(clients.map(work)).then(() => undefined)
   return {
     finished,

@@ -1,7 +1,9 @@
-// Shows how an import goes: a bar on a terminal, a line now and then elsewhere.
+// Shows how an import goes.
 // In:  how far it is.
-// Out: text on standard error.
+// Out: a status line.
 // Absent: what is imported.
+
+import { StatusLine, type Terminal } from '../status-line.ts'
 
 export interface Standing {
   offset: number
@@ -9,55 +11,33 @@ export interface Standing {
   refused: number
 }
 
-interface Terminal {
-  isTTY?: boolean
-  columns?: number
-  write(text: string): unknown
-}
-
-const barIntervalMs = 200
-const lineIntervalMs = 5000
 const count = new Intl.NumberFormat('en-US')
 
 export class Progress {
-  readonly #terminal: Terminal
+  readonly #line: StatusLine
   readonly #totalBytes: number | undefined
   readonly #first: Standing
-  readonly #started = performance.now()
-  #shown = 0
-  #hasBar = false
 
   /** @param totalBytes undefined where nobody knows */
   constructor(first: Standing, totalBytes: number | undefined, terminal: Terminal) {
+    this.#line = new StatusLine(terminal)
     this.#first = first
     this.#totalBytes = totalBytes
-    this.#terminal = terminal
-    this.#shown = this.#started
   }
 
   get seconds(): number {
-    return (performance.now() - this.#started) / 1000
+    return this.#line.seconds
   }
 
   update(standing: Standing): void {
-    const isTerminal = this.#terminal.isTTY === true
-    const now = performance.now()
-    if (now - this.#shown < (isTerminal ? barIntervalMs : lineIntervalMs)) return
-    this.#shown = now
-    const text = this.#text(standing)
-    if (isTerminal) {
-      const room = Math.max(20, (this.#terminal.columns ?? 80) - 1)
-      this.#terminal.write(`\r\x1b[K${`${this.#bar(standing)}${text}`.slice(0, room)}`)
-      this.#hasBar = true
-    } else {
-      this.#terminal.write(`${text}\n`)
-    }
+    const share =
+      this.#totalBytes === undefined ? undefined : standing.offset / Math.max(this.#totalBytes, 1)
+    this.#line.update(() => this.#text(standing), share)
   }
 
   /** Takes the bar away. */
   end(): void {
-    if (this.#hasBar) this.#terminal.write('\r\x1b[K')
-    this.#hasBar = false
+    this.#line.clear()
   }
 
   #text({ offset, taken, refused }: Standing): string {
@@ -72,13 +52,6 @@ export class Progress {
       parts.push(`${duration(left)} left`)
     }
     return parts.join(', ')
-  }
-
-  #bar({ offset }: Standing): string {
-    if (this.#totalBytes === undefined) return ''
-    const width = 24
-    const full = Math.min(width, Math.floor((width * offset) / Math.max(this.#totalBytes, 1)))
-    return `[${'#'.repeat(full)}${'-'.repeat(width - full)}] `
   }
 }
 

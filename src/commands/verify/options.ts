@@ -4,7 +4,8 @@
 // Absent: what the program's flags mean (config.ts).
 
 import { LedgerError } from '../../errors.ts'
-import { environmentName, flags } from '../../flags.ts'
+import type { FlagName } from '../../flags.ts'
+import { flagLines, unknownArgument } from '../arguments.ts'
 
 export interface VerifyOptions {
   stateFile: string | undefined
@@ -17,27 +18,24 @@ export interface VerifyOptions {
   argv: string[]
 }
 
-const own = [
-  {
-    name: 'state',
+const own = {
+  state: {
     value: 'FILE',
     help: 'Remembers how far it is; the same command goes on there. Removed at the end.',
   },
-  {
-    name: 'heads',
+  heads: {
     value: 'FILE',
     help: 'Writes the heads of the hash chains there if all agrees. Keep them elsewhere.',
   },
-  {
-    name: 'against',
+  against: {
     value: 'FILE',
     help: 'Heads written earlier, which the chains must still have. May be repeated.',
   },
-  { name: 'no-log', help: 'Prove the tables by their hash chains alone.' },
-  { name: 'help', help: 'Show this text.' },
-]
+  'no-log': { help: 'Prove the tables by their hash chains alone.' },
+  help: { help: 'Show this text.' },
+}
 
-const shared = [
+const shared: readonly FlagName[] = [
   'database-url',
   'data-dir',
   'cache-dir',
@@ -46,6 +44,8 @@ const shared = [
   'group',
   'kafka-properties',
 ]
+
+const names: readonly string[] = [...Object.keys(own), ...shared]
 
 export function helpText(): string {
   const lines = [
@@ -59,15 +59,8 @@ export function helpText(): string {
     'Exit code: 0 all agrees; 1 something does not, told on standard output a line each;',
     '2 it could not be checked; 130 interrupted.',
     '',
+    ...flagLines(own, shared),
   ]
-  for (const { name, value, help } of own) {
-    lines.push(`  --${name}${value === undefined ? '' : ` ${value}`}`, `      ${help}`)
-  }
-  for (const { name, help, ...flag } of flags) {
-    if (!shared.includes(name)) continue
-    lines.push(`  --${name} ${'value' in flag ? flag.value : ''}`, `      ${help}`)
-    lines.push(`      Environment: ${environmentName(name)}.`)
-  }
   return lines.join('\n')
 }
 
@@ -87,7 +80,7 @@ export function readOptions(argv: readonly string[]): VerifyOptions | undefined 
       options.skipsLog = true
       continue
     }
-    if (!shared.includes(name) && !own.some((flag) => flag.name === name)) unknown(argv[i])
+    if (!names.includes(name)) unknownArgument(argv[i], names)
     const value = inline ?? argv.at(++i)
     if (value === undefined || value === '') {
       throw new LedgerError('CONFIG_INVALID', `--${name}: expected a value, found none.`)
@@ -98,10 +91,4 @@ export function readOptions(argv: readonly string[]): VerifyOptions | undefined 
     else options.argv.push(`--${name}=${value}`)
   }
   return options
-}
-
-function unknown(argument: string): never {
-  const expected = [...own.map(({ name }) => name), ...shared].map((name) => `--${name}`).join(', ')
-  const message = `Unknown argument ${JSON.stringify(argument)}: expected one of ${expected}.`
-  throw new LedgerError('CONFIG_INVALID', message)
 }

@@ -7,7 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from '../client.ts'
 import type { Generator } from '../generate.ts'
-import type { RunningLoad } from '../load.ts'
+import { running, type RunningLoad } from '../load.ts'
 import type { Random } from '../random.ts'
 
 export interface SteadyLoadOptions {
@@ -47,12 +47,5 @@ export function startSteadyLoad(options: SteadyLoadOptions): RunningLoad {
       else await client.deliver(batch)
     }
   }
-  const finished = Promise.all(clients.map(work)).then(() => undefined)
-  return {
-    finished,
-    stop: () => {
-      stopped.abort()
-      return finished
-    },
-  }
+  return running(clients, work, stopped)
 }

@@ -4,26 +4,17 @@
 // Absent: what it finds (commands/verify/corruptions.pg.test.ts).
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { runCommand, type CommandEnd } from '../commands.ts'
 import { confusedShape } from '../generate.ts'
 import { column } from '../ledger.ts'
 import type { Program } from '../program.ts'
 import { Setting, type LogKind } from './setting.ts'
 
-const main = join(import.meta.dirname, '../../main.js')
 /** Links are made, and leaves opened and sealed, all the time. */
 const busy = ['--chain-interval', '1', '--open-leaf-rate', '50', '--buckets', '4']
 const lateMs = 60_000
-
-interface Verified {
-  code: number
-  out: string
-  err: string
-}
 
 export function describeVerify(log: LogKind, databases: number): void {
   describe(`transaction-ledger verify on the ${log} log`, () => {
@@ -35,16 +26,11 @@ export function describeVerify(log: LogKind, databases: number): void {
     })
     after(() => setting.close())
 
-    async function verify(...flags: string[]): Promise<Verified> {
-      const child = spawn(process.execPath, [main, 'verify', ...setting.whereabouts, ...flags])
-      const said = { out: '', err: '' }
-      child.stdout.setEncoding('utf8').on('data', (text: string) => (said.out += text))
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (said.err += text))
-      const [code] = (await once(child, 'close')) as [number]
-      return { code, ...said }
+    function verify(...flags: string[]): Promise<CommandEnd> {
+      return runCommand(['verify', ...setting.whereabouts, ...flags])
     }
 
-    async function assertAgrees(): Promise<Verified> {
+    async function assertAgrees(): Promise<CommandEnd> {
       const verified = await verify()
       assert.deepEqual([verified.code, verified.out], [0, ''], verified.err)
       return verified
