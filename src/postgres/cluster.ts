@@ -101,7 +101,7 @@ async function create(
     if (!(await exists(join(data, 'PG_VERSION')))) throw error
   } finally {
     await rm(passwordFile, { force: true })
-    await rm(draft, { recursive: true, force: true })
+    await removeDraft(draft)
   }
 }
 
@@ -111,8 +111,13 @@ const draftPrefix = 'new-'
 export async function removeDrafts({ directory }: Cluster): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!name.startsWith(draftPrefix)) continue
-    await rm(join(directory, name), { recursive: true, force: true })
+    await removeDraft(join(directory, name))
   }
+}
+
+/** Another program that started at once may still be writing it, or be removing it as well. */
+async function removeDraft(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
 }
 
 async function run(user: ServerUser, program: string, args: readonly string[]): Promise<void> {
