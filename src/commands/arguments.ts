@@ -4,6 +4,7 @@
 // Absent: what a command does.
 
 import { parseArgs } from 'node:util'
+import { useCache } from '../artifact/cache.ts'
 import { readConfig, type Config } from '../config.ts'
 import { LedgerError, messageOf, reactionTo } from '../errors.ts'
 import { environmentName, flags, type FlagName } from '../flags.ts'
@@ -93,10 +94,14 @@ export function unknownArgument(argument: string, names: readonly string[]): nev
   throw new LedgerError('CONFIG_INVALID', message)
 }
 
-/** The configuration that the program's flags make, for a command that serves nobody. */
+/**
+ * The configuration that the program's flags make, for a command that serves nobody. What needs
+ * native parts of the executable is to be imported after this.
+ */
 export function configOf(argv: readonly string[]): Config {
   const command = readConfig(['--log-level', 'warn', ...argv])
   if (command.kind !== 'run') throw new LedgerError('CONFIG_INVALID', 'Expected flags only.')
+  useCache(command.config.cacheDirs)
   return command.config
 }
 

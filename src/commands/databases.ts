@@ -5,7 +5,6 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { useCache } from '../artifact/cache.ts'
 import type { Config } from '../config.ts'
 import { invalid } from '../flags.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -22,7 +21,6 @@ export async function withDatabases<Result>(
   if (!existsSync(join(directory, 'cluster', 'PG_VERSION'))) {
     invalid('data-dir', 'the directory of a ledger (or --database-url)', config.dataDir)
   }
-  useCache(config.cacheDirs)
   const running = await runningEmbeddedUrl(directory)
   if (running !== undefined) return use([running])
   const postgres = await startEmbeddedPostgres({ directory, logger })

@@ -6,7 +6,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { useCache } from '../artifact/cache.ts'
 import { maskUrl, type Config } from '../config.ts'
 import { LedgerError } from '../errors.ts'
 import { invalid } from '../flags.ts'
@@ -25,7 +24,6 @@ import type { Log } from '../log/log.ts'
 import { createLogger, type Logger } from '../observe/logger.ts'
 import { connect, type Connection } from '../postgres/connection.ts'
 import { urlOfSchema } from '../postgres/schema-name.ts'
-import { openLog } from '../program.ts'
 import { runCommand, type CommandLine, type CommandSyntax } from './arguments.ts'
 import { withDatabases } from './databases.ts'
 import { buildTables, prepareTables } from './replay/build.ts'
@@ -88,10 +86,10 @@ async function replay({ own, config }: CommandLine): Promise<number> {
   if (own['drop-old'] === 'true') {
     return withDatabases(config, logger, (urls) => work(urls, undefined))
   }
-  useCache(config.cacheDirs)
   if (config.brokers === undefined && !existsSync(join(config.dataDir, 'log', 'log.mdb'))) {
     invalid('data-dir', 'a directory with an embedded log (or --brokers)', config.dataDir)
   }
+  const { openLog } = await import('../program.ts')
   // Its lock keeps the program away from an embedded log.
   const log = await openLog({ ...config, keepsLog: true }, logger)
   try {

@@ -5,10 +5,9 @@
 
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { useCache } from '../artifact/cache.ts'
 import { maskUrl, type Config } from '../config.ts'
 import { LedgerError, messageOf, reactionTo } from '../errors.ts'
-import { openEmbeddedView, type LogView } from '../log/embedded-view.ts'
+import type { LogView } from '../log/embedded-view.ts'
 import { openKafkaLog } from '../log/kafka.ts'
 import { createLogger, type Logger } from '../observe/logger.ts'
 import type { Connection } from '../postgres/connection.ts'
@@ -60,8 +59,10 @@ export async function runVerify(argv: readonly string[]): Promise<number> {
 
 async function openLog(config: Config, logger: Logger): Promise<LogView> {
   const { brokers, topic, group, kafkaProperties: properties } = config
-  useCache(config.cacheDirs)
-  if (brokers === undefined) return openEmbeddedView(join(config.dataDir, 'log'))
+  if (brokers === undefined) {
+    const { openEmbeddedView } = await import('../log/embedded-view.ts')
+    return openEmbeddedView(join(config.dataDir, 'log'))
+  }
   const opening = openKafkaLog({ brokers, topic, group, properties, logger, mustExist: true })
   const late = delay(logPatienceMs, undefined, { ref: false }).then(() => {
     throw new LedgerError('LOG_UNAVAILABLE', `--brokers: no answer of ${brokers} in 30 s.`)

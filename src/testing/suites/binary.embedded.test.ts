@@ -3,6 +3,7 @@ import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync } from 'node:fs'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { commands } from '../../commands.ts'
 import { openExecutable, type Executable } from '../executable.ts'
 import { plainShape } from '../generate.ts'
 import { temporaryDirectory } from '../guard.ts'
@@ -71,6 +72,14 @@ describe('the executable, alone in a directory and with an empty environment', (
       assert.match(failed.output, /POST \/v1\/transactions: tried once, last: /)
     } finally {
       directory.remove()
+    }
+  })
+
+  test('each command tells its flags, before anything is unpacked', () => {
+    for (const word of Object.keys(commands)) {
+      const { code, output } = executable.print(word, '--help')
+      assert.equal(code, 0, output)
+      assert.match(output, new RegExp(`transaction-ledger ${word}`))
     }
   })
 
