@@ -152,7 +152,8 @@ const outcomeBugs = [
     [
       'worker/applier.ts',
       '      this.reconcile(outcome.checkpoints, asked)\n      return',
-      '      this.held.advance(prepared.steps)\n      this.queue.drop(prepared.slices, prepared.ringEnd)\n' +
+      '      this.held.advance(prepared.steps)\n' +
+        '      this.queue.drop(prepared.slices, prepared.ringEnd)\n' +
         '      const positions = prepared.steps.flatMap((one) => [one.partition, one.to, 0])\n' +
         '      const nothing = { inserted: 0, duplicates: 0, conflicts: 0, held: 0, ' +
         'quarantined: 0 }\n' +
@@ -168,11 +169,13 @@ const outcomeBugs = [
     [
       'worker/applier.ts',
       '    this.inFlight = prepared.steps\n',
-      '    this.inFlight = prepared.steps\n    this.queue.drop(prepared.slices, prepared.ringEnd)\n',
+      '    this.inFlight = prepared.steps\n' +
+        '    this.queue.drop(prepared.slices, prepared.ringEnd)\n',
     ],
     [
       'worker/applier.ts',
-      '    this.held.advance(prepared.steps)\n    this.queue.drop(prepared.slices, prepared.ringEnd)\n',
+      '    this.held.advance(prepared.steps)\n' +
+        '    this.queue.drop(prepared.slices, prepared.ringEnd)\n',
       '    this.held.advance(prepared.steps)\n',
     ],
   ),
