@@ -17,22 +17,57 @@ const fileMs = 10 * 60_000
 /** x.test.js needs nothing but itself; x.pg.test.js and the like start servers of their own. */
 const withServers = /\.[^./]+\.test\.m?js$/
 
+/** Brokers take a machine's time and memory: one such file at a time. */
+const withBrokers = /\.kafka\.test\.m?js$/
+
 /**
- * Two files at a time, as CI has two cores. Those with servers come last: what they start waits
- * more than it works.
+ * Two files at a time, as CI has two cores. Those with servers come last, in two lanes: what they
+ * start waits more than it works.
  */
 async function* runAll(files, counts) {
   const plain = files.filter((file) => !withServers.test(file))
   const heavy = files.filter((file) => withServers.test(file))
-  for (const group of [plain, heavy]) {
-    if (group.length === 0) continue
-    for await (const event of run({ files: group, concurrency: 2, timeout: fileMs })) {
+  const brokers = heavy.filter((file) => withBrokers.test(file))
+  const others = heavy.filter((file) => !withBrokers.test(file))
+  for (const lanes of [
+    [[plain, 2]],
+    [
+      [brokers, 1],
+      [others, 1],
+    ],
+  ]) {
+    const streams = lanes
+      .filter(([lane]) => lane.length > 0)
+      .map(([lane, concurrency]) => run({ files: lane, concurrency, timeout: fileMs }))
+    for await (const event of inTurn(streams)) {
       if (event.type === 'test:fail' && !event.data.todo) counts.failures += 1
       if (!addToSummary(event, counts)) yield event
     }
   }
   for (const [name, value] of counts.summary) {
     yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}` } }
+  }
+}
+
+/** Events of several runs, those of one test of a file together. */
+async function* inTurn(streams) {
+  const iterators = streams.map((stream) => stream[Symbol.asyncIterator]())
+  const held = streams.map(() => [])
+  const next = (lane) => iterators[lane].next().then((result) => ({ lane, result }))
+  const awaited = new Map(streams.map((_, lane) => [lane, next(lane)]))
+  while (awaited.size > 0) {
+    const { lane, result } = await Promise.race(awaited.values())
+    if (result.done) {
+      awaited.delete(lane)
+      yield* held[lane]
+      continue
+    }
+    awaited.set(lane, next(lane))
+    const { type, data } = result.value
+    held[lane].push(result.value)
+    if ((type === 'test:pass' || type === 'test:fail') && data.nesting === 0) {
+      yield* held[lane].splice(0)
+    }
   }
 }
 

@@ -1,3 +1,3 @@
 import { testGauntlet } from './suite.ts'
 
-testGauntlet('embedded', 1)
+testGauntlet('embedded', 1.2)

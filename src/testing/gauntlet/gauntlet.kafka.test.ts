@@ -1,3 +1,3 @@
 import { testGauntlet } from './suite.ts'
 
-testGauntlet('kafka', 0.6)
+testGauntlet('kafka', 0.8)

@@ -120,6 +120,8 @@ export class Proxy {
   async close(): Promise<void> {
     const closed = once(this.#server, 'close')
     this.#server.close()
+    // One that was on its way in when the server closed would keep it open.
+    this.set({ refuses: true })
     this.cut('reset')
     await closed
   }
