@@ -21,25 +21,16 @@ const withServers = /\.[^./]+\.test\.m?js$/
 const withBrokers = /\.kafka\.test\.m?js$/
 
 /**
- * Two files at a time, as CI has two cores. Those with servers come last, in two lanes: what they
- * start waits more than it works.
+ * Two files at a time, as CI has two cores. Those with servers come last: what they start waits
+ * more than it works.
  */
 async function* runAll(files, counts) {
   const plain = files.filter((file) => !withServers.test(file))
   const heavy = files.filter((file) => withServers.test(file))
-  const brokers = heavy.filter((file) => withBrokers.test(file))
-  const others = heavy.filter((file) => !withBrokers.test(file))
-  for (const lanes of [
-    [[plain, 2]],
-    [
-      [brokers, 1],
-      [others, 1],
-    ],
-  ]) {
-    const streams = lanes
-      .filter(([lane]) => lane.length > 0)
-      .map(([lane, concurrency]) => run({ files: lane, concurrency, timeout: fileMs }))
-    for await (const event of inTurn(streams)) {
+  const streams = [twoAtATime(heavy)]
+  if (plain.length > 0) streams.unshift(run({ files: plain, concurrency: 2, timeout: fileMs }))
+  for (const stream of streams) {
+    for await (const event of stream) {
       if (event.type === 'test:fail' && !event.data.todo) counts.failures += 1
       if (!addToSummary(event, counts)) yield event
     }
@@ -49,25 +40,26 @@ async function* runAll(files, counts) {
   }
 }
 
-/** Events of several runs, those of one test of a file together. */
-async function* inTurn(streams) {
-  const iterators = streams.map((stream) => stream[Symbol.asyncIterator]())
-  const held = streams.map(() => [])
-  const next = (lane) => iterators[lane].next().then((result) => ({ lane, result }))
-  const awaited = new Map(streams.map((_, lane) => [lane, next(lane)]))
-  while (awaited.size > 0) {
-    const { lane, result } = await Promise.race(awaited.values())
-    if (result.done) {
-      awaited.delete(lane)
-      yield* held[lane]
-      continue
+/** The events of files with servers, those of a file together once it has ended. */
+async function* twoAtATime(files) {
+  // Or those with brokers would be left at the end, one at a time.
+  const waiting = files.toSorted((a, b) => withBrokers.test(b) - withBrokers.test(a))
+  const running = new Map()
+  while (waiting.length + running.size > 0) {
+    while (running.size < 2) {
+      const hasBrokers = [...running.keys()].some((file) => withBrokers.test(file))
+      const at = waiting.findIndex((file) => !(hasBrokers && withBrokers.test(file)))
+      if (at < 0) break
+      const [file] = waiting.splice(at, 1)
+      const events = run({ files: [file], timeout: fileMs }).toArray()
+      running.set(
+        file,
+        events.then((all) => ({ file, all })),
+      )
     }
-    awaited.set(lane, next(lane))
-    const { type, data } = result.value
-    held[lane].push(result.value)
-    if ((type === 'test:pass' || type === 'test:fail') && data.nesting === 0) {
-      yield* held[lane].splice(0)
-    }
+    const { file, all } = await Promise.race(running.values())
+    running.delete(file)
+    yield* all
   }
 }
 
